@@ -1,0 +1,70 @@
+//! Every bound of ours, with how it comes about. Nothing a stranger sends makes a loop, a buffer,
+//! a list or a queue larger than what stands here or what the operator set within these ranges.
+
+use crate::protocol::announce::{PEER_V4_LEN, PEER_V6_LEN};
+use crate::protocol::{http, udp};
+
+/// Peers in a reply when the client leaves the number to us (BEP 3's customary 50).
+pub const PEERS_DEFAULT: usize = 50;
+/// Largest `--max-peers`: a dictionary entry takes at most 94 bytes, so a reply stays below 100 kB.
+pub const PEERS_MAX: usize = 1_000;
+
+/// Largest UDP reply over IPv4: an Ethernet frame of 1,500 less IP 20, UDP 8 and 20 to spare for
+/// tunnels.
+pub const UDP_REPLY_V4_MAX: usize = 1_452;
+/// Largest UDP reply over IPv6: the minimum MTU 1,280 less IPv6 40 and UDP 8. Never fragmented.
+pub const UDP_REPLY_V6_MAX: usize = 1_232;
+/// IPv4 peers that fit a UDP reply: (1,452 − 20) ÷ 6 = 238.
+pub const UDP_PEERS_V4_MAX: usize = (UDP_REPLY_V4_MAX - udp::ANNOUNCE_REPLY_LEN) / PEER_V4_LEN;
+/// IPv6 peers that fit a UDP reply: (1,232 − 20) ÷ 18 = 67.
+pub const UDP_PEERS_V6_MAX: usize = (UDP_REPLY_V6_MAX - udp::ANNOUNCE_REPLY_LEN) / PEER_V6_LEN;
+/// Info hashes that a UDP scrape may ask for: what BEP 15 names as about the most one packet
+/// carries, 74; the request is 16 + 74 × 20 = 1,496 bytes, the reply 8 + 74 × 12 = 896.
+pub const UDP_SCRAPE_HASHES_MAX: usize = 74;
+/// Largest datagram read. The longest sensible request is the scrape above or an announce with
+/// BEP 41 options; what is longer is cut off by the kernel and judged by what is left.
+pub const UDP_REQUEST_MAX: usize = 2_048;
+/// Datagrams a worker answers before it looks at the clock and at its other sockets again.
+pub const UDP_BATCH: usize = 64;
+
+const _: () = assert!(
+    udp::SCRAPE_REPLY_LEN + UDP_SCRAPE_HASHES_MAX * udp::SCRAPE_ENTRY_LEN <= UDP_REPLY_V6_MAX
+);
+const _: () =
+    assert!(udp::HEADER_LEN + UDP_SCRAPE_HASHES_MAX * udp::INFO_HASH_LEN <= UDP_REQUEST_MAX);
+const _: () = assert!(UDP_PEERS_V4_MAX == 238 && UDP_PEERS_V6_MAX == 67);
+
+/// Longest HTTP request line, in bytes; a longer one gets 414.
+pub const HTTP_REQUEST_LINE_MAX: usize = 12 * 1024;
+/// Longest HTTP head (request line and header fields), in bytes; a longer one gets 431.
+pub const HTTP_HEAD_MAX: usize = 16 * 1024;
+/// Most header fields in a request; more get 431.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Largest `--max-scrape-hashes`: each hash is at most `info_hash=` + 60 + `&` = 71 bytes, and as
+/// many as that must fit a request line with 1 kB for path and version.
+pub const SCRAPE_HASHES_MAX: usize = (HTTP_REQUEST_LINE_MAX - 1024) / http::INFO_HASH_PARAMETER_MAX;
+/// Requests answered on one HTTP connection before it is closed, so that no client keeps a
+/// connection for ever.
+pub const HTTP_REQUESTS_PER_CONNECTION: u32 = 10_000;
+
+/// Most torrents a full scrape lists; 250,000 make a body of about 20 MB.
+pub const FULL_SCRAPE_TORRENTS_MAX: usize = 250_000;
+/// Torrents up to which a full scrape is made anew for each request; above, the last one is handed
+/// out again for a minute, since making it takes longer than sending it.
+pub const FULL_SCRAPE_FRESH_MAX: usize = 1_000;
+/// Seconds for which a large full scrape is handed out again.
+pub const FULL_SCRAPE_CACHE_SECS: u32 = 60;
+
+/// Most workers.
+pub const WORKERS_MAX: usize = 256;
+/// Most addresses in `--host`, and most networks in `--trusted-proxy`.
+pub const ADDRESSES_MAX: usize = 64;
+/// Most entries of an `X-Forwarded-For` chain that are looked at, from the right.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+
+/// Longest `--peer-ttl`, in seconds. A stored peer's age is kept modulo 36 hours, so what lives
+/// longer than half of that could be mistaken for fresh.
+pub const PEER_TTL_MAX: u32 = 18 * 3600 - 1;
+/// Nesting of lists and dictionaries in bencode that is followed. A .torrent nests one level per
+/// folder of its file tree, plus four.
+pub const BENCODE_DEPTH_MAX: usize = 64;

@@ -1,0 +1,1 @@
+//! Request line and header fields of HTTP/1.

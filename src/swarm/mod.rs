@@ -1,0 +1,94 @@
+//! Who is in which swarm. Knows no socket, no SQL, no wire format, and reads no clock.
+//!
+//! Read [`Swarms`] first: it is the whole face of this room.
+//!
+//! - [`store`]: the torrents, spread over shards.
+//! - [`peers`]: the peers of one torrent.
+
+pub mod peers;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use store::Swarms;
+
+use std::net::SocketAddr;
+
+use crate::protocol::announce::Role;
+use crate::protocol::ids::{InfoHash, PeerId};
+
+/// A peer that says it is in a swarm.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The swarm.
+    pub info_hash: InfoHash,
+    /// The peer: an address and a port from 1 to 65535. Canonical: never `::ffff:a.b.c.d`.
+    pub peer: SocketAddr,
+    /// The name the peer chose.
+    pub peer_id: PeerId,
+    /// What it is to the swarm.
+    pub role: Role,
+    /// Whether it says that it has just become complete. Counted once per peer, and only when it
+    /// was a leecher here before.
+    pub completed: bool,
+}
+
+/// Which peers an announcer would like to have.
+///
+/// Whatever it asks for, a seeder and a partial seed are given leechers alone, and nobody is given
+/// itself: neither its own address and port nor, where peer ids are kept, its own peer id.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want {
+    /// Most peers, of both families together. Those of the announcer's own family come first.
+    pub peers: usize,
+    /// Whether peers of the other family fill what is left.
+    pub other_family: bool,
+    /// Whether their ids are wanted too.
+    pub peer_ids: bool,
+}
+
+/// Why a peer was not taken in. Time cures both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// `--max-torrents` swarms exist, and this one is not among them.
+    Torrents,
+    /// `--max-peers-total` peers exist, and this one is not among them.
+    Peers,
+}
+
+/// The sizes of the whole store, kept up to date without scanning it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Swarms with at least one peer.
+    pub torrents: u64,
+    /// Peers with an IPv4 address.
+    pub v4: FamilyTotals,
+    /// Peers with an IPv6 address.
+    pub v6: FamilyTotals,
+}
+
+/// The peers of one address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FamilyTotals {
+    /// Peers that have everything.
+    pub seeders: u64,
+    /// All others, partial seeds among them.
+    pub leechers: u64,
+}
+
+impl Totals {
+    /// Seeders of both families.
+    pub fn seeders(&self) -> u64 {
+        self.v4.seeders + self.v6.seeders
+    }
+
+    /// Leechers of both families.
+    pub fn leechers(&self) -> u64 {
+        self.v4.leechers + self.v6.leechers
+    }
+
+    /// All peers.
+    pub fn peers(&self) -> u64 {
+        self.seeders() + self.leechers()
+    }
+}
