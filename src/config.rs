@@ -165,7 +165,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             write: Duration::from_secs(10),
-            total: Duration::from_secs(600),
+            total: Duration::from_mins(10),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`stats`] | counters per worker, summed when read |
 //! | [`limits`], [`config`] | every bound of ours; what the command line meant |
 //! | [`swarm`] | who is in which swarm |
+//! | [`tracker`] | one request in, one answer out |
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails here should stop"))]
 
@@ -19,3 +20,4 @@ pub mod limits;
 pub mod protocol;
 pub mod stats;
 pub mod swarm;
+pub mod tracker;

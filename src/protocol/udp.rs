@@ -183,7 +183,7 @@ fn decode_announce(packet: &[u8; ANNOUNCE_LEN]) -> Announce {
         ip: (!ip.is_unspecified()).then_some(IpAddr::V4(ip)),
         key: Some(u32_at(packet, 88)),
         // Negative as a signed number: whatever the client means, it leaves the choice to us.
-        numwant: Some(u32_at(packet, 92)).filter(|numwant| *numwant <= i32::MAX as u32),
+        numwant: Some(u32_at(packet, 92)).filter(|numwant| i32::try_from(*numwant).is_ok()),
         port: u16::from_be_bytes(array_at(packet, 96)),
         format: PeerFormat::Compact,
     }

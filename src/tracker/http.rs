@@ -1,0 +1,113 @@
+//! Answers to HTTP announces and scrapes.
+
+use std::net::IpAddr;
+
+use super::Worker;
+use super::admission::Refusal;
+use crate::clock::Now;
+use crate::protocol::http::{self, AnnounceReply, Route};
+use crate::stats::Protocol;
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum HttpAnswer {
+    /// The body buffer holds a bencoded reply or refusal, to be sent with status 200.
+    Body,
+    /// The body is that of [`Tracker::full_scrape`](super::Tracker::full_scrape), to be had off
+    /// the answer path.
+    FullScrape,
+    /// Nothing is served at this path.
+    NotFound,
+}
+
+impl Worker {
+    /// Answers a GET of `path` with `query`, which came by `protocol` from `client`, a canonical
+    /// address, into `body`, which is emptied first.
+    pub fn answer_http(
+        &mut self,
+        now: Now,
+        (protocol, client): (Protocol, IpAddr),
+        (path, query): (&[u8], &[u8]),
+        body: &mut Vec<u8>,
+    ) -> HttpAnswer {
+        body.clear();
+        let answer = match Route::of(path) {
+            None => {
+                self.counters.of(protocol).refused.increment();
+                return HttpAnswer::NotFound;
+            }
+            Some(Route::Announce) => {
+                self.answer_http_announce(now, (protocol, client), query, body)
+            }
+            Some(Route::Scrape) => match self.answer_http_scrape(protocol, query, body) {
+                Ok(HttpAnswer::FullScrape) => return HttpAnswer::FullScrape,
+                answer => answer.map(|_| ()),
+            },
+        };
+        if let Err(refusal) = answer {
+            body.clear();
+            http::write_failure(body, &refusal.reason, refusal.retry_in);
+            self.counters.of(protocol).refused.increment();
+        }
+        HttpAnswer::Body
+    }
+
+    fn answer_http_announce(
+        &mut self,
+        now: Now,
+        (protocol, client): (Protocol, IpAddr),
+        query: &[u8],
+        body: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let announce = http::decode_announce(query)?;
+        let peers_max = self.tracker.config.peers_max;
+        let answer = self.announce(now, client, &announce, (protocol, peers_max, true))?;
+        let reply = AnnounceReply {
+            counts: answer.counts,
+            interval: answer.interval,
+            min_interval: self.tracker.config.min_interval,
+            external_ip: client,
+            tracker_id: &self.tracker.config.tracker_id,
+            warning: None,
+            peers: &self.peers,
+            format: announce.format,
+            ipv4_mapped: client.is_ipv6() && self.tracker.config.ipv4_mapped,
+        };
+        reply.encode(body);
+        Ok(())
+    }
+
+    /// The limit is checked before any work is done. Values that are not 20 bytes count towards it
+    /// and are then passed over.
+    fn answer_http_scrape(
+        &mut self,
+        protocol: Protocol,
+        query: &[u8],
+        body: &mut Vec<u8>,
+    ) -> Result<HttpAnswer, Refusal> {
+        let config = &self.tracker.config;
+        match http::scrape_info_hashes(query).take(config.scrape_hashes_max + 1).count() {
+            0 if config.full_scrape => {
+                self.counters.of(protocol).scrapes.increment();
+                return Ok(HttpAnswer::FullScrape);
+            }
+            0 => return Err(Refusal::FULL_SCRAPE),
+            count if count > config.scrape_hashes_max => {
+                return Err(Refusal::too_many_info_hashes(config.scrape_hashes_max));
+            }
+            _ => {}
+        }
+        self.files.clear();
+        for info_hash in http::scrape_info_hashes(query).flatten() {
+            self.tracker.admission.check(&info_hash)?;
+            let counts = self.tracker.swarms.scrape(&info_hash).unwrap_or_default();
+            self.files.push((info_hash, counts));
+        }
+        self.files.sort_unstable_by_key(|(info_hash, _)| *info_hash);
+        self.files.dedup_by_key(|(info_hash, _)| *info_hash);
+        http::write_scrape_reply(body, &self.files, config.min_interval);
+        self.counters.of(protocol).scrapes.increment();
+        Ok(HttpAnswer::Body)
+    }
+}

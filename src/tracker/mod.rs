@@ -1,0 +1,178 @@
+//! One request in, one answer out. Every network backend calls this room and none does its work.
+//!
+//! Nothing here reads a clock, touches a socket, locks a file or awaits; the answer path does not
+//! allocate either, once its buffers have grown to their size.
+//!
+//! Read [`Worker`] first: it is what a thread of the data plane holds.
+
+pub mod admission;
+pub mod connection_id;
+mod full_scrape;
+mod http;
+mod udp;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub use full_scrape::FullScrape;
+pub use http::HttpAnswer;
+pub use udp::Verdict;
+
+use crate::clock::Now;
+use crate::protocol::announce::{Announce, Counts, Event, PeerFormat, Peers};
+use crate::protocol::ids::InfoHash;
+use crate::stats::{Counters, Protocol};
+use crate::swarm::{Arrival, Swarms, Want};
+use crate::{config, limits};
+use admission::{Admission, Refusal};
+use connection_id::ConnectionIds;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Tracker {
+    config: config::Tracker,
+    swarms: Arc<Swarms>,
+    connection_ids: ConnectionIds,
+    admission: Admission,
+    full_scrape: FullScrape,
+}
+
+impl Tracker {
+    /// A tracker that answers from `swarms`.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give, without which no connection id is safe.
+    pub fn new(config: config::Tracker, swarms: Arc<Swarms>) -> Result<Tracker, getrandom::Error> {
+        Ok(Tracker {
+            connection_ids: ConnectionIds::random()?,
+            full_scrape: FullScrape::new(config.min_interval),
+            admission: Admission::Open,
+            swarms,
+            config,
+        })
+    }
+
+    /// The body of a full scrape. Slow where there are many torrents: to be called off the workers.
+    pub fn full_scrape(&self, now: Now) -> Arc<[u8]> {
+        self.full_scrape.body(now, &self.swarms)
+    }
+}
+
+/// One worker's hold on the tracker: the buffers it uses again for each answer, its own source of
+/// chance, and its own counters.
+#[derive(Debug)]
+pub struct Worker {
+    tracker: Arc<Tracker>,
+    counters: Arc<Counters>,
+    rng: fastrand::Rng,
+    peers: Peers,
+    /// The URL that a UDP client sent along (BEP 41).
+    url: Vec<u8>,
+    /// The entries of an HTTP scrape.
+    files: Vec<(InfoHash, Counts)>,
+}
+
+/// What became of an announce: its counts and interval, with the peers left in [`Worker::peers`].
+struct Admitted {
+    counts: Counts,
+    interval: u32,
+}
+
+impl Worker {
+    /// A worker that counts in `counters`.
+    pub fn new(tracker: Arc<Tracker>, counters: Arc<Counters>) -> Worker {
+        let peers_max = tracker.config.peers_max;
+        let files_max = tracker.config.scrape_hashes_max;
+        Worker {
+            peers: Peers::with_capacity(peers_max),
+            files: Vec::with_capacity(files_max),
+            url: Vec::with_capacity(limits::UDP_REQUEST_MAX),
+            rng: fastrand::Rng::new(),
+            tracker,
+            counters,
+        }
+    }
+
+    /// The worker's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The tracker it works for.
+    pub fn tracker(&self) -> &Arc<Tracker> {
+        &self.tracker
+    }
+
+    /// Carries out an announce that came from `source`, which is canonical, by `protocol`. Peers of
+    /// the other family are chosen too if `other_family`, and `peers_max` peers in all at most.
+    fn announce(
+        &mut self,
+        now: Now,
+        source: IpAddr,
+        announce: &Announce,
+        (protocol, peers_max, other_family): (Protocol, usize, bool),
+    ) -> Result<Admitted, Refusal> {
+        self.peers.clear();
+        self.tracker.admission.check(&announce.info_hash)?;
+        let peer = SocketAddr::new(self.peer_ip(source, announce), announce.port);
+        let counts = if announce.event == Event::Stopped {
+            self.tracker.swarms.stop(&announce.info_hash, peer, &announce.peer_id)
+        } else if announce.port == 0 {
+            return Err(Refusal::INVALID_PORT); // HTTP queries fail before, datagrams here
+        } else {
+            let arrival = Arrival {
+                info_hash: announce.info_hash,
+                peer,
+                peer_id: announce.peer_id,
+                role: announce.role(),
+                completed: announce.event == Event::Completed,
+            };
+            let asked = announce.numwant.map_or(limits::PEERS_DEFAULT, |n| n as usize);
+            let want = Want {
+                peers: asked.min(peers_max).min(self.tracker.config.peers_max),
+                other_family,
+                peer_ids: announce.format == PeerFormat::Dictionaries,
+            };
+            let swarms = &self.tracker.swarms;
+            swarms.announce(now, &arrival, want, &mut self.rng, &mut self.peers)?
+        };
+        let counter = self.counters.of(protocol);
+        match source {
+            IpAddr::V4(_) => counter.announces_v4.increment(),
+            IpAddr::V6(_) => counter.announces_v6.increment(),
+        }
+        Ok(Admitted { counts, interval: self.interval() })
+    }
+
+    /// Where the announcer can be reached: where its packets come from. What it says of itself
+    /// counts only when it is in a private network, where the tracker may see another address
+    /// than the world does, and the operator allows it.
+    fn peer_ip(&self, source: IpAddr, announce: &Announce) -> IpAddr {
+        match announce.ip {
+            Some(ip) if self.tracker.config.trust_ip_param && is_private(source) => {
+                ip.to_canonical()
+            }
+            _ => source,
+        }
+    }
+
+    /// The interval, with its random deviation, never below the least one.
+    fn interval(&mut self) -> u32 {
+        let config::Tracker { interval, interval_jitter, min_interval, .. } = self.tracker.config;
+        let deviation = (u64::from(interval) * u64::from(interval_jitter) / 100) as u32;
+        let jittered = self.rng.u32(interval - deviation..=interval.saturating_add(deviation));
+        jittered.max(min_interval)
+    }
+}
+
+/// Whether an address belongs to a network that is not of the public internet: loopback, private
+/// (RFC 1918), link-local, or unique local (RFC 4193).
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
