@@ -11,12 +11,14 @@
 //! | [`limits`], [`config`] | every bound of ours; what the command line meant |
 //! | [`swarm`] | who is in which swarm |
 //! | [`tracker`] | one request in, one answer out |
+//! | [`net`] | bytes between sockets and the tracker |
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails here should stop"))]
 
 pub mod clock;
 pub mod config;
 pub mod limits;
+pub mod net;
 pub mod protocol;
 pub mod stats;
 pub mod swarm;

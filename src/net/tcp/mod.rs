@@ -1,0 +1,3 @@
+//! Connections in, requests and replies through them.
+
+pub mod fallback;

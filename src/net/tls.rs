@@ -1,0 +1,114 @@
+//! Certificates and keys, read from PEM files and checked before any socket is bound.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::TlsFiles;
+
+/// Why TLS cannot be offered. The text names the file and the cure.
+#[derive(Debug)]
+pub struct TlsError(String);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+/// TLS 1.2 and 1.3 with the pair in `files`, and session tickets, speaking `protocols` (ALPN), the
+/// preferred one first.
+///
+/// # Errors
+/// When a file cannot be read, holds nothing of use, or the key is not the certificate's.
+pub fn server_config(files: &TlsFiles, protocols: &[&str]) -> Result<ServerConfig, TlsError> {
+    let chain = read_chain(&files.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
+        TlsError(format!("cannot read a private key (PEM) from {}: {error}", files.key.display()))
+    })?;
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError(format!("TLS is not to be had: {error}")))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| pair_error(files, &error))?;
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.ticketer = ring::Ticketer::new()
+        .map_err(|error| TlsError(format!("no secret for session tickets: {error}")))?;
+    Ok(config)
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |error: &dyn fmt::Display| {
+        TlsError(format!("cannot read a certificate chain (PEM) from {}: {error}", path.display()))
+    };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(&error))?;
+    if chain.is_empty() {
+        return Err(failed(&"there is no CERTIFICATE block in it"));
+    }
+    Ok(chain)
+}
+
+fn pair_error(files: &TlsFiles, error: &rustls::Error) -> TlsError {
+    let (cert, key) = (files.cert.display(), files.key.display());
+    TlsError(match error {
+        rustls::Error::InconsistentKeys(_) => format!(
+            "the key in {key} is not the one of the certificate in {cert}: give the pair that was \
+             issued together, the server's own certificate first"
+        ),
+        error => format!("the certificate in {cert} with the key in {key} is of no use: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(folder: &Path, name: &str) -> TlsFiles {
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = TlsFiles {
+            cert: folder.join(format!("{name}.crt")),
+            key: folder.join(format!("{name}.key")),
+        };
+        std::fs::write(&files.cert, issued.cert.pem()).unwrap();
+        std::fs::write(&files.key, issued.signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    #[test]
+    fn pair_that_belongs_together_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = server_config(&pair(folder.path(), "a"), &["http/1.1"]).unwrap();
+        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| pair(folder.path(), name));
+        let error = |cert: &Path, key: &Path| {
+            let files = TlsFiles { cert: cert.to_owned(), key: key.to_owned() };
+            server_config(&files, &[]).unwrap_err().to_string()
+        };
+        let absent = folder.path().join("absent.pem");
+        let garbage = folder.path().join("garbage.pem");
+        std::fs::write(&garbage, "not PEM at all").unwrap();
+
+        assert!(error(&a.cert, &b.key).contains("is not the one of the certificate"));
+        assert!(error(&absent, &a.key).contains("absent.pem"));
+        assert!(error(&a.cert, &absent).contains("cannot read a private key"));
+        assert!(error(&garbage, &a.key).contains("no CERTIFICATE block"));
+        assert!(error(&a.cert, &garbage).contains("garbage.pem"));
+        assert!(error(&a.key, &a.cert).contains("no CERTIFICATE block"), "swapped");
+    }
+}

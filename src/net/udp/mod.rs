@@ -1,0 +1,3 @@
+//! Datagrams in and out.
+
+pub mod fallback;
