@@ -12,14 +12,18 @@
 //! | [`swarm`] | who is in which swarm |
 //! | [`tracker`] | one request in, one answer out |
 //! | [`net`] | bytes between sockets and the tracker |
+//! | [`jobs`] | work done on a tick |
+//! | [`serve`] | the composition root: wires every room |
+//! | [`cli`] | the command line |
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails here should stop"))]
-
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod jobs;
 pub mod limits;
 pub mod net;
 pub mod protocol;
+pub mod serve;
 pub mod stats;
 pub mod swarm;
 pub mod tracker;

@@ -55,6 +55,8 @@ pub const FULL_SCRAPE_FRESH_MAX: usize = 1_000;
 /// Seconds for which a large full scrape is handed out again.
 pub const FULL_SCRAPE_CACHE_SECS: u32 = 60;
 
+/// Longest `--tracker-id`, in bytes; it is sent with every HTTP announce.
+pub const TRACKER_ID_MAX: usize = 64;
 /// Most workers.
 pub const WORKERS_MAX: usize = 256;
 /// Most addresses in `--host`, and most networks in `--trusted-proxy`.

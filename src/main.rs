@@ -1,2 +1,7 @@
-//! Arguments to `cli::run`, error to stderr, result to exit code.
-fn main() {}
+//! Arguments to `cli::run`, and its result to the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wildkat::cli::run(std::env::args_os().collect())
+}

@@ -1,0 +1,3 @@
+//! Work that is done on a tick, beside the traffic: one file a job, each safe to run twice.
+
+pub mod sweep_swarms;

@@ -1,0 +1,268 @@
+//! The composition root: builds every room, wires them, starts the threads, waits, and ends them.
+//! The only file that knows all.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::jobs;
+use crate::net::bind::{self, BindError, Bound, Purpose};
+use crate::net::tls::{self, TlsError};
+use crate::net::{DataPlane, Shared};
+use crate::stats::Stats;
+use crate::swarm::Swarms;
+use crate::tracker::Tracker;
+
+/// Descriptors that are not client connections: listening sockets, event queues, files.
+const DESCRIPTORS_RESERVED: usize = 256;
+/// Threads for the page and for jobs.
+const WEB_THREADS: usize = 2;
+/// How long the page's connections may take to end, once the workers have.
+const WEB_DRAIN: Duration = Duration::from_secs(1);
+
+/// A tracker that is running.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    swarms: Arc<Swarms>,
+    stats: Stats,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    web: Runtime,
+}
+
+/// Where a server listens; a list is empty where that is off.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Addresses {
+    pub udp: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub web_http: Vec<SocketAddr>,
+    pub web_https: Vec<SocketAddr>,
+}
+
+/// Why a server cannot start. Nothing is left running or listening.
+#[derive(Debug)]
+pub enum StartError {
+    /// A port cannot be had.
+    Bind(BindError),
+    /// The certificate or key is of no use.
+    Tls(TlsError),
+    /// The system gave no thread, event queue, signal handler or randomness.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Bind(error) => error.fmt(f),
+            StartError::Tls(error) => error.fmt(f),
+            StartError::System(error) => {
+                write!(f, "the system refuses what a server needs: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> StartError {
+        StartError::Bind(error)
+    }
+}
+
+impl From<TlsError> for StartError {
+    fn from(error: TlsError) -> StartError {
+        StartError::Tls(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> StartError {
+        StartError::System(error)
+    }
+}
+
+impl Server {
+    /// Serves until SIGTERM or SIGINT, and then ends in good order.
+    ///
+    /// # Errors
+    /// [`StartError`], before anything is served.
+    pub fn run(config: Config) -> Result<(), StartError> {
+        let web = web_runtime()?;
+        // Before any socket is bound, so that no signal finds the program half built.
+        let signals = {
+            let _context = web.enter();
+            [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]
+        };
+        let server = Server::start_on(web, config)?;
+        let name = server.web.block_on(first_of(signals));
+        tracing::info!("{name}: finishing open requests, then ending");
+        server.stop();
+        tracing::info!("ended");
+        Ok(())
+    }
+
+    /// Starts a server and returns when every port is bound and served.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start(config: Config) -> Result<Server, StartError> {
+        Server::start_on(web_runtime()?, config)
+    }
+
+    fn start_on(web: Runtime, mut config: Config) -> Result<Server, StartError> {
+        let tls = config.net.tls.as_ref();
+        let tracker_tls = tls.map(|files| tls::server_config(files, &["http/1.1"])).transpose()?;
+        config.net.connections_max = connections_that_fit(config.net.connections_max);
+
+        let data_plane = DataPlane::bind(&config.net, tracker_tls.map(Arc::new))?;
+        let web_ports = WebPorts::bind(&config)?;
+        let addresses = addresses(&data_plane, &web_ports);
+
+        let (clock, stats) = (Clock::start(), Stats::new(config.net.workers));
+        let swarms = Arc::new(Swarms::new(&config.swarm));
+        let tracker = Tracker::new(config.tracker.clone(), swarms.clone())
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        let shared = Shared { tracker: Arc::new(tracker), stats: stats.clone(), clock };
+        let (shutdown, ended) = watch::channel(false);
+        let workers = data_plane.start(&shared, &ended)?;
+        web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
+        tell(&config, &addresses);
+        Ok(Server { addresses, swarms, stats, shutdown, workers, web })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Its swarms.
+    pub fn swarms(&self) -> &Swarms {
+        &self.swarms
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Ends it: no new connection is taken, requests that are under way are answered, and after
+    /// at most four seconds everything is closed.
+    pub fn stop(self) {
+        // Nobody listens when every worker is gone already.
+        let _ = self.shutdown.send(true);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker did not end well");
+            }
+        }
+        self.web.shutdown_timeout(WEB_DRAIN);
+    }
+}
+
+fn web_runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WEB_THREADS)
+        .thread_name("web")
+        .enable_all()
+        .build()
+}
+
+async fn first_of([mut terminate, mut interrupt]: [Signal; 2]) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// As many connections as wanted, or as many as this process may have descriptors for, once it has
+/// asked for all it may have.
+fn connections_that_fit(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let descriptors = current.map_or(usize::MAX, |current| current as usize);
+    let fitting = wanted.min(descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1));
+    if fitting < wanted {
+        tracing::warn!(
+            "room for {fitting} connections instead of {wanted}: raise the limit on open files \
+             (ulimit -n, or LimitNOFILE= in the service file)"
+        );
+    }
+    fitting
+}
+
+/// The sockets of the page.
+struct WebPorts {
+    http: Vec<Bound<TcpListener>>,
+    https: Vec<Bound<TcpListener>>,
+}
+
+impl WebPorts {
+    fn bind(config: &Config) -> Result<WebPorts, BindError> {
+        let bind = |what, flag, port: Option<u16>| match port {
+            None => Ok(Vec::new()),
+            Some(port) => bind::tcp(Purpose { what, flag }, &config.net.hosts, port, 1),
+        };
+        let config::Web { http_port, http_port_otherwise, https_port, .. } = config.web;
+        let http = |port| bind("the page", "--web-http-port", port);
+        let bound = match (http(http_port), http_port_otherwise) {
+            (Err(error), Some(otherwise)) if error.is_about_the_port() => {
+                let bound = http(Some(otherwise))?;
+                tracing::info!("the page is on port {otherwise}, since {error}");
+                bound
+            }
+            (bound, _) => bound?,
+        };
+        Ok(WebPorts { http: bound, https: bind("the page", "--web-https-port", https_port)? })
+    }
+}
+
+fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {
+    fn of<S>(ports: &[Bound<S>]) -> Vec<SocketAddr> {
+        ports.iter().map(|bound| bound.address).collect()
+    }
+    let [udp, http, https] = data_plane.addresses();
+    Addresses { udp, http, https, web_http: of(&web.http), web_https: of(&web.https) }
+}
+
+/// Says what listens where, and on what it runs.
+fn tell(config: &Config, addresses: &Addresses) {
+    let role = |redirect: &Option<String>, served: &str| match redirect {
+        Some(host) => format!("redirect to https://{host}"),
+        None => served.to_owned(),
+    };
+    let tracker_http = role(&config.net.redirect_http, "HTTP announces");
+    let web_http = role(&config.web.redirect_http, "the page");
+    for (what, listening) in [
+        ("UDP announces", &addresses.udp),
+        (&tracker_http, &addresses.http),
+        ("HTTPS announces", &addresses.https),
+        (&web_http, &addresses.web_http),
+        ("the page over HTTPS", &addresses.web_https),
+    ] {
+        for address in listening {
+            tracing::info!("listening on {address}: {what}");
+        }
+    }
+    tracing::info!(
+        "ready: {} workers on epoll (tokio), the one network backend of this version",
+        config.net.workers
+    );
+}
