@@ -26,4 +26,6 @@ pub mod protocol;
 pub mod serve;
 pub mod stats;
 pub mod swarm;
+#[cfg(test)]
+mod tests;
 pub mod tracker;

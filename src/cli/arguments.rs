@@ -21,13 +21,19 @@ pub fn read<Arguments: FromArgs + ArgsInfo>(
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Arguments::from_args(&["wildkat", verb], &words).map_err(|EarlyExit { output, status }| {
         match status {
-            Ok(()) => Exit::Told(output),
+            Ok(()) => Exit::Told(with_short_usage(verb, &output)),
             Err(()) => Exit::Usage(format!(
                 "Error: {}\n`wildkat {verb} --help` explains every option",
                 output.trim_end()
             )),
         }
     })
+}
+
+/// argh begins its help with one line that names every option before any is explained.
+fn with_short_usage(verb: &str, help: &str) -> String {
+    let explained = help.split_once('\n').map_or("", |(_usage, explained)| explained);
+    format!("Usage: wildkat {verb} [options]\n{explained}")
 }
 
 /// An option of a verb.

@@ -157,12 +157,10 @@ impl Responder {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) -> Next {
-        if crate::protocol::http::Route::of(head.path()).is_none() {
+        if !Worker::serves(head.path()) {
             self.worker.counters().of(protocol).refused.increment();
-            let before = out.len();
             let next = write_error(Status::NotFound, keep_alive, out);
             out.truncate(out.len() - Status::NotFound.text().len());
-            debug_assert!(out.len() > before);
             return next;
         }
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n");

@@ -22,6 +22,11 @@ pub enum HttpAnswer {
 }
 
 impl Worker {
+    /// Whether anything is served at `path`.
+    pub fn serves(path: &[u8]) -> bool {
+        Route::of(path).is_some()
+    }
+
     /// Answers a GET of `path` with `query`, which came by `protocol` from `client`, a canonical
     /// address, into `body`, which is emptied first.
     pub fn answer_http(

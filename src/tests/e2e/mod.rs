@@ -1,0 +1,1 @@
+//! A whole server on loopback, asked over real sockets.

@@ -1,0 +1,4 @@
+//! What no single room can test.
+
+mod architecture;
+mod e2e;
