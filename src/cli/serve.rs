@@ -19,10 +19,11 @@ const WEB_HTTP_PORT_OTHERWISE: u16 = 8080;
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a switch is a bool")]
 #[argh(
-    example = "{command_name}\n  UDP and HTTP on port 6969, the page on port 80, or 8080 for ordinary users",
-    example = "{command_name} --ipv6 --domain t.example.org --https-port 443 --cert chain.pem --key key.pem",
-    note = "A port of 0 is off. Every option can come from the environment too: WILDKAT_HTTP_PORT\n  \
-            is --http-port, and a switch is on with 1. What is typed stands above it."
+    example = "{command_name}\n  UDP and HTTP on 6969, the page on 80 or 8080",
+    example = "{command_name} --ipv6 --domain t.example --https-port 443 --cert c.pem --key k.pem",
+    note = "Port 0 is off. Every option can come from the environment too: WILDKAT_HTTP_PORT for
+  \
+            --http-port, and 1 for a switch. What is typed stands above it."
 )]
 struct ServeArguments {
     /// address to listen on; IPv4 or IPv6, several by commas; all IPv4 addresses when absent
@@ -253,7 +254,7 @@ impl ServeArguments {
             (
                 interval_max >= self.peer_ttl.into(),
                 format!(
-                    "--peer-ttl {} must be more than --interval with its jitter, {interval_max}, or \
+                    "--peer-ttl {} must be more than --interval and its jitter, {interval_max}, or \
                      peers are dropped between two announces",
                     self.peer_ttl
                 ),

@@ -1,4 +1,5 @@
-//! The HTTP tracker protocol: query strings in, bencoded replies out (BEP 3, 7, 21, 23, 24, 31, 48).
+//! The HTTP tracker protocol: query strings in, bencoded replies out (BEP 3, 7, 21, 23, 24, 31
+//! and 48).
 //!
 //! Queries are decoded from raw bytes, never by way of text, since an info hash is any 20 bytes.
 

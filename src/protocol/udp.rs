@@ -160,7 +160,7 @@ impl Header {
 /// | 56 | 8 | downloaded |
 /// | 64 | 8 | left |
 /// | 72 | 8 | uploaded |
-/// | 80 | 4 | event: 0 none, 1 completed, 2 started, 3 stopped; 4 is libtorrent's "paused" (BEP 21) |
+/// | 80 | 4 | event: 0 none, 1 completed, 2 started, 3 stopped; libtorrent's 4 is paused (BEP 21) |
 /// | 84 | 4 | IP address, 0 for the packet's own |
 /// | 88 | 4 | key |
 /// | 92 | 4 | `num_want`, −1 for the tracker's choice |

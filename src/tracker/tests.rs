@@ -64,16 +64,17 @@ impl Bench {
         }
     }
 
-    fn http(&mut self, from: &str, target: &str) -> (HttpAnswer, String) {
-        self.http_at(START, from, target)
+    /// The body of the answer to an HTTP request.
+    fn http(&mut self, from: &str, target: &str) -> String {
+        assert_eq!(self.http_answer(from, target), HttpAnswer::Body);
+        self.reply.escape_ascii().to_string()
     }
 
-    fn http_at(&mut self, now: Now, from: &str, target: &str) -> (HttpAnswer, String) {
+    fn http_answer(&mut self, from: &str, target: &str) -> HttpAnswer {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let client = (Protocol::Http, from.parse().unwrap());
         let request = (path.as_bytes(), query.as_bytes());
-        let answer = self.worker.answer_http(now, client, request, &mut self.reply);
-        (answer, self.reply.escape_ascii().to_string())
+        self.worker.answer_http(START, client, request, &mut self.reply)
     }
 }
 
@@ -215,7 +216,7 @@ fn named_address_counts_only_from_a_private_network_and_if_allowed() {
         let mut bench = Bench::new(config::Tracker { trust_ip_param, ..exact() });
         let ip = Some("198.51.100.7".parse().unwrap());
         bench.udp(&format!("{from}:1"), &Announce { ip, ..announce(80, 0) }, b"").unwrap();
-        let (_, body) = bench.http("192.0.2.1", &query(90, "left=1&compact=0&no_peer_id=1"));
+        let body = bench.http("192.0.2.1", &query(90, "left=1&compact=0&no_peer_id=1"));
         assert!(body.contains(&format!("2:ip{}:{recorded}4:porti80e", recorded.len())), "{body}");
     }
 }
@@ -250,14 +251,14 @@ fn udp_scrape_takes_as_many_hashes_as_fit_and_no_more() {
 fn http_scrape_refuses_before_it_works() {
     let mut bench = Bench::new(exact());
     let hashes = |n: usize| format!("/scrape?{}", "info_hash=aaaaaaaaaaaaaaaaaaaa&".repeat(n));
-    let (_, body) = bench.http("192.0.2.1", &hashes(5));
+    let body = bench.http("192.0.2.1", &hashes(5));
     assert!(body.starts_with("d5:filesd20:aaaaaaaaaaaaaaaaaaaad8:completei0e"), "{body}");
     assert_eq!(body.matches("aaaaaaaaaaaaaaaaaaaa").count(), 1, "duplicates are one");
-    let (_, body) = bench.http("192.0.2.1", &hashes(6));
+    let body = bench.http("192.0.2.1", &hashes(6));
     assert_eq!(body, "d14:failure reason30:too many info_hashes, max is 58:retry in5:nevere");
-    let (_, body) = bench.http("192.0.2.1", "/scrape");
+    let body = bench.http("192.0.2.1", "/scrape");
     assert_eq!(body, "d14:failure reason23:full scrape not allowed8:retry in5:nevere");
-    let (_, body) = bench.http("192.0.2.1", "/scrape?info_hash=abc");
+    let body = bench.http("192.0.2.1", "/scrape?info_hash=abc");
     assert_eq!(body, "d5:filesde5:flagsd20:min_request_intervali60eee");
     assert_eq!(bench.swarms.totals().torrents, 0);
 }
@@ -269,8 +270,7 @@ fn full_scrape_lists_every_torrent_in_order() {
         let announce = Announce { info_hash: InfoHash([byte; 20]), ..announce(1, 1) };
         bench.udp("192.0.2.1:1", &announce, b"").unwrap();
     }
-    let (answer, _) = bench.http("192.0.2.1", "/scrape?x=1");
-    assert_eq!(answer, HttpAnswer::FullScrape);
+    assert_eq!(bench.http_answer("192.0.2.1", "/scrape?x=1"), HttpAnswer::FullScrape);
     let body = bench.worker.tracker().full_scrape(START);
     let at = |byte: u8| body.windows(20).position(|window| window == [byte; 20]).unwrap();
     assert!(at(3) < at(7) && at(7) < at(9));
@@ -297,14 +297,14 @@ fn http_families_follow_the_client() {
     let mut bench = Bench::new(exact());
     bench.http("192.0.2.1", &query(80, "left=0"));
     bench.http("2001:db8::1", &query(81, "left=0"));
-    let (_, body) = bench.http("192.0.2.9", &query(90, "left=1"));
+    let body = bench.http("192.0.2.9", &query(90, "left=1"));
     assert!(body.contains("5:peers6:\\xc0\\x00\\x02\\x01\\x00P6:peers618: \\x01"), "{body}");
-    let (_, body) = bench.http("2001:db8::9", &query(91, "left=1"));
+    let body = bench.http("2001:db8::9", &query(91, "left=1"));
     assert!(body.contains("5:peers0:6:peers6"), "{body}");
     assert!(body.contains("\\xff\\xff\\xc0\\x00\\x02\\x01\\x00P"), "{body}");
     let mut bench = Bench::new(config::Tracker { ipv4_mapped: false, ..exact() });
     bench.http("192.0.2.1", &query(80, "left=0"));
-    let (_, body) = bench.http("2001:db8::9", &query(91, "left=1"));
+    let body = bench.http("2001:db8::9", &query(91, "left=1"));
     assert!(body.contains("5:peers6:\\xc0\\x00\\x02\\x01\\x00P6:peers60:"), "{body}");
 }
 
@@ -315,9 +315,9 @@ fn numwant_bounds_both_families_together_and_the_clients_own_comes_first() {
         bench.http("192.0.2.1", &query(port, "left=1"));
         bench.http("2001:db8::1", &query(100 + port, "left=1"));
     }
-    let (_, body) = bench.http("192.0.2.9", &query(90, "left=1&numwant=40"));
+    let body = bench.http("192.0.2.9", &query(90, "left=1&numwant=40"));
     assert!(body.contains("5:peers180:") && body.contains("6:peers6180:"), "{body}");
-    let (_, body) = bench.http("192.0.2.9", &query(90, "left=1&numwant=20"));
+    let body = bench.http("192.0.2.9", &query(90, "left=1&numwant=20"));
     assert!(body.contains("5:peers120:") && !body.contains("6:peers6"), "{body}");
 }
 
@@ -326,7 +326,7 @@ fn farewell_gets_counts_and_no_peers() {
     let mut bench = Bench::new(exact());
     bench.http("192.0.2.1", &query(80, "left=0"));
     bench.http("192.0.2.2", &query(81, "left=1"));
-    let (_, body) = bench.http("192.0.2.2", &query(81, "left=1&event=stopped"));
+    let body = bench.http("192.0.2.2", &query(81, "left=1&event=stopped"));
     assert!(body.contains("completei1e") && body.contains("incompletei0e"), "{body}");
     assert!(body.contains("5:peers0:"), "{body}");
 }
@@ -336,12 +336,12 @@ fn partial_seed_counts_as_incomplete_and_gets_leechers_alone() {
     let mut bench = Bench::new(exact());
     bench.http("192.0.2.1", &query(80, "left=0"));
     bench.http("192.0.2.2", &query(81, "left=5"));
-    let (_, body) = bench.http("192.0.2.3", &query(82, "left=5&event=paused"));
+    let body = bench.http("192.0.2.3", &query(82, "left=5&event=paused"));
     assert!(body.contains("completei1e") && body.contains("incompletei2e"), "{body}");
     assert!(body.contains("5:peers6:\\xc0\\x00\\x02\\x02\\x00Q10:"), "{body}");
-    let (_, body) = bench.http("192.0.2.9", "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa");
+    let body = bench.http("192.0.2.9", "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa");
     assert!(body.contains("11:downloadersi1e10:incompletei2e"), "{body}");
-    let (_, body) = bench.http("192.0.2.4", &query(83, "left=5"));
+    let body = bench.http("192.0.2.4", &query(83, "left=5"));
     assert!(body.contains("5:peers18:"), "a leecher gets all three: {body}");
 }
 
@@ -351,12 +351,12 @@ fn full_tracker_refuses_with_a_time_to_come_again() {
     let mut bench = Bench::with_swarm(exact(), &swarm);
     bench.http("192.0.2.1", &query(80, "left=0"));
     let other = query(81, "left=0").replace("aaaa", "bbbb");
-    let (_, body) = bench.http("192.0.2.1", &other);
+    let body = bench.http("192.0.2.1", &other);
     assert!(body.contains("no room for another torrent8:retry ini15e"), "{body}");
     bench.http("192.0.2.2", &query(80, "left=0"));
-    let (_, body) = bench.http("192.0.2.3", &query(80, "left=0"));
+    let body = bench.http("192.0.2.3", &query(80, "left=0"));
     assert!(body.contains("no room for another peer8:retry ini15e"), "{body}");
-    let (_, body) = bench.http("192.0.2.1", &query(80, "left=0"));
+    let body = bench.http("192.0.2.1", &query(80, "left=0"));
     assert!(body.contains("completei2e"), "a known peer is still welcome: {body}");
 }
 
@@ -390,7 +390,7 @@ fn requests_are_counted_by_protocol_family_and_outcome() {
     bench.http("192.0.2.1", &query(1, "left=0"));
     bench.http("192.0.2.1", "/announce");
     bench.http("192.0.2.1", "/scrape?info_hash=abc");
-    bench.http("192.0.2.1", "/elsewhere");
+    assert_eq!(bench.http_answer("192.0.2.1", "/elsewhere"), HttpAnswer::NotFound);
     let seen = bench.stats.snapshot();
     assert_eq!((seen.udp.announces_v4, seen.udp.announces_v6, seen.udp.refused), (1, 1, 1));
     assert_eq!((seen.udp_connects, seen.udp_silent), (3, 1));

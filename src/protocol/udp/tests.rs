@@ -226,7 +226,8 @@ fn announces() -> impl Strategy<Value = Announce> {
 
 proptest! {
     #[test]
-    fn announce_round_trips(announce in announces(), id: u64, transaction_id: u32, options: Vec<u8>) {
+    fn announce_round_trips(announce in announces(), id: u64, transaction_id: u32,
+                            options: Vec<u8>) {
         let header = Header { connection_id: id, transaction_id };
         let request = Request::Announce { header, announce, options: &options };
         let mut packet = Vec::new();

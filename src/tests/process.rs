@@ -1,0 +1,211 @@
+//! The program as an operator runs it: words in, exit codes and one clear line out, signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running tracker, ended when dropped.
+struct Tracker(Child);
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wildkat(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wildkat"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = wildkat(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A port that is free for TCP and UDP at the moment.
+fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// `serve` on loopback with the tracker on `port` and the page on `web`.
+fn arguments(port: u16, web: u16) -> Vec<String> {
+    let (port, web) = (port.to_string(), web.to_string());
+    let words = ["serve", "--host=127.0.0.1", "--udp-port", &port, "--http-port", &port];
+    words.into_iter().chain(["--web-http-port", &web]).map(str::to_owned).collect()
+}
+
+/// Starts `serve` and waits until it says that it is ready; what it said so far comes along.
+fn start(arguments: &[String]) -> (Tracker, String) {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut child = wildkat(&words).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("ready") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+    (Tracker(child), said)
+}
+
+fn signal(tracker: &Tracker, name: &str) {
+    let pid = tracker.0.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// Waits for the end, which must come within the five seconds an operator is promised.
+fn exit_code(tracker: &mut Tracker) -> Option<i32> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = tracker.0.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "it does not end");
+        std::thread::yield_now();
+    }
+}
+
+fn assert_nothing_listens(ports: &[u16]) {
+    for port in ports {
+        assert!(TcpStream::connect(("127.0.0.1", *port)).is_err(), "{port} is open");
+        assert!(UdpSocket::bind(("127.0.0.1", *port)).is_ok(), "{port} is taken");
+    }
+}
+
+#[test]
+fn version_and_help_go_to_standard_output() {
+    let (code, stdout, stderr) = output(&["--version"]);
+    assert_eq!((code, &stderr[..]), (Some(0), ""));
+    assert!(stdout.starts_with("wildkat "), "{stdout}");
+    let (code, stdout, _) = output(&["serve", "-h"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("--peer-ttl"), "{stdout}");
+}
+
+#[test]
+fn words_that_are_wrong_end_with_2_and_their_name() {
+    for (words, named) in [
+        (&["serve", "--nonsense"][..], "--nonsense"),
+        (&["serve", "--interval=soon"], "--interval"),
+        (&["serve", "--max-peers", "0"], "--max-peers"),
+        (&["brew"], "brew"),
+        (&[], "Usage"),
+    ] {
+        let (code, stdout, stderr) = output(words);
+        assert_eq!((code, &stdout[..]), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains(named), "{stderr}");
+    }
+}
+
+#[test]
+fn contradictions_end_with_1_before_anything_listens() {
+    let (code, _, stderr) = output(&["serve", "--https-port", "1"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(stderr, "Error: --https-port requires --cert and --key\n");
+}
+
+#[test]
+fn acceptance_port_in_use_is_one_clear_line_and_nothing_is_left_listening() {
+    let (port, web) = (free_port(), free_port());
+    let words = arguments(port, web);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+
+    let taken = UdpSocket::bind(("127.0.0.1", port)).unwrap();
+    let (code, _, stderr) = output(&words);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("port is in use") && stderr.contains("--udp-port"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    drop(taken);
+    assert_nothing_listens(&[port, web]);
+
+    let taken = TcpListener::bind(("127.0.0.1", web)).unwrap();
+    let (code, _, stderr) = output(&words);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("port is in use") && stderr.contains("--web-http-port"), "{stderr}");
+    drop(taken);
+    assert_nothing_listens(&[port, web]);
+}
+
+#[test]
+fn second_tracker_on_the_same_ports_is_refused() {
+    let words = arguments(free_port(), free_port());
+    let (_first, _) = start(&words);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (code, _, stderr) = output(&words);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("port is in use"), "{stderr}");
+}
+
+#[test]
+fn certificate_of_no_use_ends_with_1_and_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("garbage.pem");
+    std::fs::write(&file, "garbage").unwrap();
+    let (port, file) = (free_port().to_string(), file.to_str().unwrap().to_owned());
+    let words = ["serve", "--https-port", &port, "--cert", &file, "--key", &file];
+    let (code, _, stderr) = output(&words);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("garbage.pem") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn start_says_what_listens_where_and_names_no_client() {
+    let (port, web) = (free_port(), free_port());
+    let (_tracker, said) = start(&arguments(port, web));
+    for text in [
+        format!("listening on 127.0.0.1:{port}: UDP announces"),
+        format!("listening on 127.0.0.1:{port}: HTTP announces"),
+        format!("listening on 127.0.0.1:{web}: the page"),
+        "workers on epoll".to_owned(),
+    ] {
+        assert!(said.contains(&text), "{text}: {said}");
+    }
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_with_0() {
+    for name in ["-TERM", "-INT"] {
+        let port = free_port();
+        let (mut tracker, _) = start(&arguments(port, free_port()));
+        let mut idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        signal(&tracker, name);
+        assert_eq!(exit_code(&mut tracker), Some(0), "{name}");
+        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+        assert_nothing_listens(&[port]);
+    }
+}
+
+#[test]
+fn requests_are_logged_only_when_asked_for_and_without_control_characters() {
+    for verbose in [false, true] {
+        let port = free_port();
+        let mut words = arguments(port, free_port());
+        words.extend(verbose.then(|| "--verbose".to_owned()));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let child = wildkat(&words).stderr(Stdio::piped()).spawn().unwrap();
+        let mut tracker = Tracker(child);
+        let mut lines = BufReader::new(tracker.0.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("ready") {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let request = b"GET /\x1b[31m/announce?secret HTTP/1.0\r\n\r\n";
+        std::io::Write::write_all(&mut stream, request).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+        signal(&tracker, "-TERM");
+        lines.read_to_string(&mut said).unwrap();
+        assert_eq!(said.contains("GET /\\x1b[31m/announce"), verbose, "{said}");
+        assert!(!said.contains('\x1b') && !said.contains("secret"), "{said}");
+    }
+}
