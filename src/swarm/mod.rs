@@ -5,6 +5,8 @@
 //! - [`store`]: the torrents, spread over shards.
 //! - [`peers`]: the peers of one torrent.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod peers;
 pub mod store;
 #[cfg(test)]

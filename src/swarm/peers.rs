@@ -70,7 +70,7 @@ const fn index(role: Role) -> usize {
 
 impl<const N: usize> FamilyPeers<N> {
     /// No peers. Takes no memory on the heap.
-    pub fn new(hasher: RandomState) -> FamilyPeers<N> {
+    pub fn new(hasher: &RandomState) -> FamilyPeers<N> {
         FamilyPeers { by_role: ROLES.map(|_| IndexMap::with_hasher(hasher.clone())) }
     }
 

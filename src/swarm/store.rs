@@ -98,8 +98,7 @@ impl Swarms {
         if !is_known {
             self.totals.reserve(&self.limits, !shard.contains_key(&arrival.info_hash))?;
         }
-        let swarm =
-            shard.entry(arrival.info_hash).or_insert_with(|| Swarm::new(self.hasher.clone()));
+        let swarm = shard.entry(arrival.info_hash).or_insert_with(|| Swarm::new(&self.hasher));
         let kept_id = if self.limits.keep_ids { arrival.peer_id } else { PeerId([0; 20]) };
         let record = Record { seen: now, has_counted: false, peer_id: kept_id };
         let change = match arrival.peer {
@@ -170,6 +169,12 @@ impl Swarms {
         }
     }
 
+    /// Seconds for which a peer may be kept and handed out beyond its time to live, since a store
+    /// may keep ages more coarsely than by the second. This one does not.
+    pub const fn age_slack(&self) -> u32 {
+        0
+    }
+
     /// The sizes of the whole store.
     pub fn totals(&self) -> Totals {
         let read = |meter: &AtomicU64| meter.load(Ordering::Relaxed);
@@ -197,8 +202,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Swarm {
-    fn new(hasher: RandomState) -> Swarm {
-        Swarm { v4: FamilyPeers::new(hasher.clone()), v6: FamilyPeers::new(hasher), completed: 0 }
+    fn new(hasher: &RandomState) -> Swarm {
+        Swarm { v4: FamilyPeers::new(hasher), v6: FamilyPeers::new(hasher), completed: 0 }
     }
 
     fn knows(&self, peer: SocketAddr) -> bool {
