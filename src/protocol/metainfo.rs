@@ -1,1 +1,0 @@
-//! .torrent files (BEP 3, BEP 52) and magnet links (BEP 9).
