@@ -178,7 +178,7 @@ proptest! {
             ("private", private.then(|| 1.into())),
         ])).unwrap();
         let expected: Vec<_> =
-            files.iter().map(|(path, length)| file(&path.join("/"), length.cast_unsigned())).collect();
+            files.iter().map(|(path, n)| file(&path.join("/"), n.cast_unsigned())).collect();
         prop_assert_eq!(metainfo.files, expected);
         prop_assert_eq!(metainfo.name, name);
         prop_assert_eq!(metainfo.total_size, total.cast_unsigned());
