@@ -11,12 +11,14 @@
 //! - [`assets`]: style sheet, scripts and images, each under an address of its own contents.
 //! - [`error`]: the one page for whatever went wrong.
 //! - [`headers`]: what a browser is told not to do.
+//! - [`redirect`]: from plain HTTP to HTTPS.
 
 pub mod assets;
 pub mod error;
 pub mod fixed;
 pub mod headers;
 pub mod numbers;
+pub mod redirect;
 pub mod router;
 pub mod state;
 pub mod stats;

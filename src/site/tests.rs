@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Site, assets};
+use super::{Site, assets, redirect};
 use crate::clock::{Clock, Now};
 use crate::config;
 use crate::protocol::announce::{Peers, Role};
@@ -351,4 +351,38 @@ async fn announce_url_cannot_bring_markup() {
 async fn tracker_without_announce_urls_says_so() {
     let page = TestSite::with_urls(&[]).get("/").await;
     assert!(page.text().contains("has not published an announce URL"));
+}
+
+#[tokio::test]
+async fn redirect_keeps_path_and_query_and_names_the_configured_host() {
+    let router = redirect::router("tracker.example:8443".to_owned());
+    for (method, status) in [
+        (Method::GET, StatusCode::MOVED_PERMANENTLY),
+        (Method::HEAD, StatusCode::MOVED_PERMANENTLY),
+        (Method::POST, StatusCode::PERMANENT_REDIRECT),
+        (Method::DELETE, StatusCode::PERMANENT_REDIRECT),
+    ] {
+        let answer = ask(&router, method, "/a/b?c=d%20e").await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("location"), "https://tracker.example:8443/a/b?c=d%20e");
+        assert_eq!(answer.header("content-length"), "0");
+        assert!(answer.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn redirect_never_leads_elsewhere() {
+    let router = redirect::router("tracker.example".to_owned());
+    for (target, location) in [
+        ("//evil.example/x", "https://tracker.example//evil.example/x"),
+        ("/\\evil.example", "https://tracker.example/%5Cevil.example"),
+        ("http://evil.example/x?y", "https://tracker.example/x?y"),
+        ("http://evil.example", "https://tracker.example/"),
+        ("/@evil.example", "https://tracker.example/@evil.example"),
+        ("/\"quoted\"", "https://tracker.example/%22quoted%22"),
+        ("/caf\u{e9}", "https://tracker.example/caf%C3%A9"),
+        ("*", "https://tracker.example/"),
+    ] {
+        assert_eq!(ask(&router, Method::GET, target).await.header("location"), location);
+    }
 }
