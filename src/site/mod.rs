@@ -12,14 +12,17 @@
 //! - [`error`]: the one page for whatever went wrong.
 //! - [`headers`]: what a browser is told not to do.
 //! - [`redirect`]: from plain HTTP to HTTPS.
+//! - [`listen`], [`stall`]: connections, their bounds and their end.
 
 pub mod assets;
 pub mod error;
 pub mod fixed;
 pub mod headers;
+pub mod listen;
 pub mod numbers;
 pub mod redirect;
 pub mod router;
+pub mod stall;
 pub mod state;
 pub mod stats;
 #[cfg(test)]
