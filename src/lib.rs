@@ -12,6 +12,7 @@
 //! | [`swarm`] | who is in which swarm |
 //! | [`tracker`] | one request in, one answer out |
 //! | [`net`] | bytes between sockets and the tracker |
+//! | [`site`] | the web ports: the live page and its figures |
 //! | [`jobs`] | work done on a tick |
 //! | [`serve`] | the composition root: wires every room |
 //! | [`cli`] | the command line |
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod net;
 pub mod protocol;
 pub mod serve;
+pub mod site;
 pub mod stats;
 pub mod swarm;
 #[cfg(test)]

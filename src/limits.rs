@@ -70,3 +70,15 @@ pub const PEER_TTL_MAX: u32 = 18 * 3600 - 1;
 /// Nesting of lists and dictionaries in bencode that is followed. A .torrent nests one level per
 /// folder of its file tree, plus four.
 pub const BENCODE_DEPTH_MAX: usize = 64;
+
+/// Open connections of one web listener. A browser opens at most six, so as many as 170 people may
+/// look within the same ten seconds; one connection takes at most some 128 kB (TLS records 32 kB,
+/// heads 16 kB, what h2 lets a client send unread 64 kB), all of them 128 MB.
+pub const WEB_CONNECTIONS_MAX: usize = 1_024;
+/// Requests open at once on one h2 connection: a page with its files takes five.
+pub const WEB_STREAMS_MAX: u32 = 32;
+/// Bytes an h2 client may send before we read them, by stream and by connection. No page reads a
+/// body, so this is the least that HTTP/2 allows at the start.
+pub const WEB_WINDOW: u32 = 65_535;
+/// Seconds that open requests of the web ports are given to finish when the program stops.
+pub const WEB_SHUTDOWN_SECS: u64 = 3;

@@ -1,0 +1,212 @@
+//! The connections of the web ports. The sockets come bound; HTTP/1.1 is spoken on a plain one, and
+//! over TLS also h2. Every wait has an end: see [`Bounds`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::map_response;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::headers;
+use super::stall::Stalling;
+use crate::clock::{Clock, Now};
+use crate::config::Timeouts;
+use crate::limits;
+
+/// How much of us the clients of one listener may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Open connections. While there are as many, further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// How long a client may take. `idle` bounds any silence, also while it should take a reply,
+    /// so `write` is not looked at; an HTTP/1.1 connection is closed after `head` between requests.
+    pub timeouts: Timeouts,
+    /// How long open requests may take to finish once we stop.
+    pub shutdown: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            connections_max: limits::WEB_CONNECTIONS_MAX,
+            timeouts: Timeouts::default(),
+            shutdown: Duration::from_secs(limits::WEB_SHUTDOWN_SECS),
+        }
+    }
+}
+
+/// Answers plain HTTP until `shutdown` turns true or its sender is gone, then lets open requests
+/// finish and returns.
+pub async fn serve_plain(
+    listener: TcpListener,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+    bounds: Bounds,
+) {
+    let stop = shutdown.clone();
+    accept(listener, shutdown, bounds, move |stream| {
+        converse(stream, Version::Http1, router.clone(), stop.clone(), bounds)
+    })
+    .await;
+}
+
+/// Answers HTTP over TLS, as [`serve_plain`] does. Which protocols are spoken is said here, so the
+/// same `tls` may serve other listeners too.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+    bounds: Bounds,
+) {
+    let mut tls = ServerConfig::clone(&tls);
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let router = router.layer(map_response(headers::add_over_tls));
+    let stop = shutdown.clone();
+    accept(listener, shutdown, bounds, move |stream| {
+        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        async move {
+            // A handshake that fails or dawdles is the client's affair: its connection closes.
+            let handshake = timeout(bounds.timeouts.handshake, acceptor.accept(stream));
+            let Ok(Ok(stream)) = handshake.await else { return };
+            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let version = if is_h2 { Version::Http2 } else { Version::Http1 };
+            converse(stream, version, router, stop, bounds).await;
+        }
+    })
+    .await;
+}
+
+/// What is spoken on a connection. Settled before its first byte, so that there is never a wait
+/// for a client to show which it means.
+#[derive(Clone, Copy)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+/// Hands each connection to a task of its own, at most `connections_max` at once.
+async fn accept<F>(
+    listener: TcpListener,
+    mut shutdown: watch::Receiver<bool>,
+    bounds: Bounds,
+    serve: impl Fn(TcpStream) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    let mut failures = Failures { clock: Clock::start(), warned: None };
+    loop {
+        tokio::select! {
+            () = stopped(&mut shutdown) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < bounds.connections_max => {
+                match accepted {
+                    Ok((stream, _)) => {
+                        // Replies are written whole, so waiting to fill a packet gains nothing. A
+                        // socket that will not have it is served all the same.
+                        let _ = stream.set_nodelay(true);
+                        connections.spawn(serve(stream));
+                    }
+                    Err(error) => failures.back_off(&error).await,
+                }
+            }
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(bounds.shutdown, finished).await;
+    connections.shutdown().await;
+}
+
+/// Answers the requests of one connection until either side has had enough.
+async fn converse<S>(
+    stream: S,
+    version: Version,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+    bounds: Bounds,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = protocol(version, bounds);
+    let stream = TokioIo::new(Stalling::new(stream, bounds.timeouts.idle));
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    // Whether a connection ended well concerns the client alone, who knows.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut shutdown) => {}
+        () = sleep(bounds.timeouts.total) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(bounds.shutdown, connection).await;
+}
+
+/// Hyper with our limits. It reads no body that no handler asks for: it closes the connection
+/// instead, or resets the h2 stream.
+fn protocol(version: Version, bounds: Bounds) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.timeouts.head)
+        .max_headers(limits::HTTP_FIELDS_MAX)
+        .max_buf_size(limits::HTTP_HEAD_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::WEB_STREAMS_MAX)
+        .max_header_list_size(limits::HTTP_HEAD_MAX as u32)
+        .initial_stream_window_size(limits::WEB_WINDOW)
+        .initial_connection_window_size(limits::WEB_WINDOW);
+    match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder.http2_only(),
+    }
+}
+
+/// Returns once `shutdown` is true, or nobody is left who could say so.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Failures to accept: the process is out of descriptors, or the kernel of memory.
+struct Failures {
+    clock: Clock,
+    warned: Option<Now>,
+}
+
+impl Failures {
+    /// Waits a little, so that what is lacking may come back, and says so at most once a minute.
+    async fn back_off(&mut self, error: &io::Error) {
+        let is_of_one_connection = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+        );
+        if is_of_one_connection {
+            return;
+        }
+        let now = self.clock.now();
+        if self.warned.is_none_or(|warned| now.since(warned) >= 60) {
+            self.warned = Some(now);
+            tracing::warn!(%error, "cannot accept web connections at the moment");
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

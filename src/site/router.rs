@@ -1,0 +1,27 @@
+//! Every URL of the site.
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::routing::get;
+
+use super::error::{method_not_allowed, not_found};
+use super::{Site, assets, fixed, headers, stats};
+
+/// The whole site. HEAD is answered wherever GET is; any other method gets 405 with `Allow`, any
+/// other path 404. No route reads a request's body.
+pub fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(stats::page::show))
+        .route("/stats.json", get(stats::figures::json))
+        .route("/robots.txt", get(fixed::robots))
+        .route("/healthz", get(fixed::health))
+        .route("/favicon.ico", get(fixed::favicon_ico))
+        .route("/favicon.svg", get(fixed::favicon_svg))
+        .route("/apple-touch-icon.png", get(fixed::touch_icon))
+        .route("/apple-touch-icon-precomposed.png", get(fixed::touch_icon))
+        .route("/assets/{name}", get(assets::show))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(map_response(headers::add))
+        .with_state(site)
+}
