@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -19,6 +20,8 @@ use crate::jobs;
 use crate::net::bind::{self, BindError, Bound, Purpose};
 use crate::net::tls::{self, TlsError};
 use crate::net::{DataPlane, Shared};
+use crate::site::listen::{self, Bounds};
+use crate::site::{self, Site};
 use crate::stats::Stats;
 use crate::swarm::Swarms;
 use crate::tracker::Tracker;
@@ -27,7 +30,7 @@ use crate::tracker::Tracker;
 const DESCRIPTORS_RESERVED: usize = 256;
 /// Threads for the page and for jobs.
 const WEB_THREADS: usize = 2;
-/// How long the page's connections may take to end, once the workers have.
+/// How long the page's connections may still take to end, once the workers have.
 const WEB_DRAIN: Duration = Duration::from_secs(1);
 
 /// A tracker that is running.
@@ -38,6 +41,7 @@ pub struct Server {
     stats: Stats,
     shutdown: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    pages: JoinSet<()>,
     web: Runtime,
 }
 
@@ -124,11 +128,12 @@ impl Server {
     }
 
     fn start_on(web: Runtime, mut config: Config) -> Result<Server, StartError> {
-        let tls = config.net.tls.as_ref();
-        let tracker_tls = tls.map(|files| tls::server_config(files, &["http/1.1"])).transpose()?;
+        let files = config.net.tls.as_ref();
+        let tls = files.map(|files| tls::server_config(files, &["http/1.1"]).map(Arc::new));
+        let tls = tls.transpose()?;
         config.net.connections_max = connections_that_fit(config.net.connections_max);
 
-        let data_plane = DataPlane::bind(&config.net, tracker_tls.map(Arc::new))?;
+        let data_plane = DataPlane::bind(&config.net, tls.clone())?;
         let web_ports = WebPorts::bind(&config)?;
         let addresses = addresses(&data_plane, &web_ports);
 
@@ -140,8 +145,12 @@ impl Server {
         let (shutdown, ended) = watch::channel(false);
         let workers = data_plane.start(&shared, &ended)?;
         web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
+        let urls = announce_urls(&config.web.public_host, &addresses);
+        let version = env!("CARGO_PKG_VERSION");
+        let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
+        let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
         tell(&config, &addresses);
-        Ok(Server { addresses, swarms, stats, shutdown, workers, web })
+        Ok(Server { addresses, swarms, stats, shutdown, workers, pages, web })
     }
 
     /// Where it listens.
@@ -169,7 +178,12 @@ impl Server {
                 tracing::error!("a worker did not end well");
             }
         }
-        self.web.shutdown_timeout(WEB_DRAIN);
+        // The page's listeners have had as long as the workers, and end by themselves.
+        let pages = async { tokio::time::timeout(WEB_DRAIN, self.pages.join_all()).await };
+        if self.web.block_on(pages).is_err() {
+            tracing::warn!("some visitors of the page were cut off");
+        }
+        self.web.shutdown_background();
     }
 }
 
@@ -232,6 +246,50 @@ impl WebPorts {
         };
         Ok(WebPorts { http: bound, https: bind("the page", "--web-https-port", https_port)? })
     }
+
+    /// Starts serving `site` on `web`, until `ended` turns true.
+    fn serve(
+        self,
+        web: &Runtime,
+        site: Site,
+        (config, tls): (&config::Web, Option<Arc<rustls::ServerConfig>>),
+        ended: &watch::Receiver<bool>,
+    ) -> io::Result<JoinSet<()>> {
+        let _context = web.enter();
+        let pages = site::router(site);
+        let plain = match &config.redirect_http {
+            Some(host) => site::redirect::router(host.clone()),
+            None => pages.clone(),
+        };
+        let mut listeners = JoinSet::new();
+        let bounds = Bounds::default();
+        for socket in self.http.into_iter().flat_map(|bound| bound.sockets) {
+            let listener = tokio::net::TcpListener::from_std(socket)?;
+            listeners.spawn(listen::serve_plain(listener, plain.clone(), ended.clone(), bounds));
+        }
+        for socket in self.https.into_iter().flat_map(|bound| bound.sockets) {
+            let listener = tokio::net::TcpListener::from_std(socket)?;
+            let Some(tls) = tls.clone() else { continue }; // `cli` lets no HTTPS port go without
+            let pages = pages.clone();
+            listeners.spawn(listen::serve_tls(listener, tls, pages, ended.clone(), bounds));
+        }
+        Ok(listeners)
+    }
+}
+
+/// The URLs that torrents may name this tracker by. Plain HTTP only where there is no HTTPS.
+fn announce_urls(host: &str, addresses: &Addresses) -> Vec<String> {
+    let port = |ports: &[SocketAddr]| ports.first().map(SocketAddr::port);
+    let with_port = |usual: u16, port: u16| match port {
+        port if port == usual => host.to_owned(),
+        port => format!("{host}:{port}"),
+    };
+    let udp = port(&addresses.udp).map(|port| format!("udp://{host}:{port}/announce"));
+    let https =
+        port(&addresses.https).map(|port| format!("https://{}/announce", with_port(443, port)));
+    let http = port(&addresses.http).filter(|_| https.is_none());
+    let http = http.map(|port| format!("http://{}/announce", with_port(80, port)));
+    [udp, https, http].into_iter().flatten().collect()
 }
 
 fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {
