@@ -83,9 +83,9 @@ fn connection_serves_many_requests_also_when_they_come_at_once() {
     for port in 1..=20 {
         assert_eq!(ask(&mut stream, &target(port, "left=1"), "").failure(), None);
     }
-    let requests: String =
-        (21..=120).map(|port| format!("GET {} HTTP/1.1\r\n\r\n", target(port, "left=1"))).collect();
-    stream.write_all(requests.as_bytes()).unwrap();
+    let request = |port| format!("GET {} HTTP/1.1\r\n\r\n", target(port, "left=1"));
+    let requests: Vec<String> = (21..=120).map(request).collect();
+    stream.write_all(requests.concat().as_bytes()).unwrap();
     for _ in 21..=120 {
         assert_eq!(read_response(&mut stream, true).failure(), None);
     }
