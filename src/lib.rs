@@ -19,3 +19,6 @@ pub mod limits;
 pub mod protocol;
 pub mod stats;
 pub mod swarm;
+
+#[cfg(test)]
+mod tests;
