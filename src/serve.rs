@@ -30,8 +30,9 @@ use crate::tracker::Tracker;
 const DESCRIPTORS_RESERVED: usize = 256;
 /// Threads for the page and for jobs.
 const WEB_THREADS: usize = 2;
-/// How long the page's connections may still take to end, once the workers have.
-const WEB_DRAIN: Duration = Duration::from_secs(1);
+/// How long everything may take to end; the workers and the page's listeners need three seconds at
+/// most, side by side.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// A tracker that is running.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ impl Server {
     /// Ends it: no new connection is taken, requests that are under way are answered, and after
     /// at most four seconds everything is closed.
     pub fn stop(self) {
+        let deadline = tokio::time::Instant::now() + DRAIN;
         // Nobody listens when every worker is gone already.
         let _ = self.shutdown.send(true);
         for worker in self.workers {
@@ -178,8 +180,7 @@ impl Server {
                 tracing::error!("a worker did not end well");
             }
         }
-        // The page's listeners have had as long as the workers, and end by themselves.
-        let pages = async { tokio::time::timeout(WEB_DRAIN, self.pages.join_all()).await };
+        let pages = async { tokio::time::timeout_at(deadline, self.pages.join_all()).await };
         if self.web.block_on(pages).is_err() {
             tracing::warn!("some visitors of the page were cut off");
         }

@@ -1,4 +1,9 @@
 //! What no single room can test.
+//!
+//! - [`architecture`]: the house rules that a reader of the source can check.
+//! - [`corpus`]: every input in `fuzz/corpus`, through the check it is for.
+//! - [`e2e`]: a whole server, asked over real sockets.
 
 mod architecture;
+mod corpus;
 mod e2e;

@@ -1,0 +1,51 @@
+//! Feeds what is committed in `fuzz/corpus` to the checks behind the fuzz targets, so that an input
+//! that once broke something is tried by every compiler, without a fuzzer.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::protocol::{bencode, http, http_head, metainfo, udp};
+use crate::swarm;
+
+type Check = fn(&[u8]);
+
+/// Each fuzz target by the name of its file, with the check that it runs.
+const CHECKS: [(&str, Check); 6] = [
+    ("bencode", bencode::fuzzing::check),
+    ("http_head", http_head::fuzzing::check),
+    ("http_query", http::fuzzing::check),
+    ("metainfo", metainfo::fuzzing::check),
+    ("swarm_model", swarm::fuzzing::model),
+    ("udp_request", udp::fuzzing::check),
+];
+
+#[test]
+fn every_committed_input_passes_its_check() {
+    for (target, check) in CHECKS {
+        let inputs = entries(&fuzz().join("corpus").join(target));
+        assert!(!inputs.is_empty(), "fuzz/corpus/{target} is empty");
+        for input in inputs {
+            println!("{}", input.display()); // shown only with a failure, and so names its input
+            check(&fs::read(&input).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_corpus_and_a_check() {
+    let checks: BTreeSet<_> = CHECKS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    for folder in ["corpus", "fuzz_targets"] {
+        let names = entries(&fuzz().join(folder)).into_iter();
+        let names = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+        assert_eq!(names.collect::<BTreeSet<_>>(), checks, "fuzz/{folder} and CHECKS");
+    }
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
