@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::protocol::{bencode, metainfo, udp};
 
+/// Panics when an input is not dealt with as it should be.
+type Check = fn(&[u8]);
+
 /// Each fuzz target by the name of its file, with the check that it runs.
-const CHECKS: [(&str, fn(&[u8])); 3] = [
+const CHECKS: [(&str, Check); 3] = [
     ("bencode", bencode::fuzzing::check),
     ("metainfo", metainfo::fuzzing::check),
     ("udp_request", udp::fuzzing::check),
