@@ -5,9 +5,9 @@
 //! spelling, and a hash over the bytes is a hash over the value (BEP 52, "infohash").
 //!
 //! Nothing is allocated but one small frame for each container that is open at a time, at most
-//! [`Limits::depth_max`] of them, and nothing recurses. What a consumer of the views spends is
-//! bounded too: to step over a value costs its size, so even a walk through everything looks at no
-//! value more often than it is deep.
+//! [`Limits::depth_max`] of them, and nothing recurses. To step over a value costs its size, so who
+//! goes into everything by way of the views looks at each value as often as it is deep; where
+//! strangers choose the depth, [`Dict::walk`] looks once.
 
 use std::fmt;
 
@@ -221,6 +221,11 @@ impl<'a> Dict<'a> {
         self.raw
     }
 
+    /// Goes through the dictionary and those inside it, reading each byte once however deep.
+    pub fn walk(self) -> Walk<'a> {
+        Walk { reader: Reader { input: self.raw, at: 1 } }
+    }
+
     /// Keys and values, keys ascending as byte strings.
     pub fn entries(self) -> Entries<'a> {
         Entries { reader: Reader { input: self.raw, at: 1 } }
@@ -261,6 +266,37 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<(&'a [u8], Value<'a>)> {
         let key = self.reader.value()?.bytes()?;
         Some((key, self.reader.value()?))
+    }
+}
+
+/// A place within nested dictionaries: see [`Dict::walk`]. It stands ahead of a key or of the end of
+/// a dictionary, and after [`Walk::key`] ahead of a value, which is either taken or entered.
+#[derive(Clone, Debug)]
+pub struct Walk<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Walk<'a> {
+    /// Steps over the next key and gives it; `None` steps out of the dictionary.
+    pub fn key(&mut self) -> Option<&'a [u8]> {
+        if let Ok(Token::Bytes(key)) = self.reader.token() { Some(key) } else { None }
+    }
+
+    /// Whether the next key is this one, which stays ahead.
+    pub fn is_at(&self, key: &[u8]) -> bool {
+        self.clone().key() == Some(key)
+    }
+
+    /// Takes the value ahead, whole.
+    pub fn value(&mut self) -> Option<Value<'a>> {
+        self.reader.value()
+    }
+
+    /// Steps into the value ahead, if that is a dictionary, and tells whether it is.
+    pub fn enter(&mut self) -> bool {
+        let is_dict = self.reader.peek() == Ok(b'd');
+        self.reader.at += usize::from(is_dict);
+        is_dict
     }
 }
 
@@ -329,40 +365,47 @@ impl<'a> Reader<'a> {
     fn int(&mut self) -> Result<i64, DecodeError> {
         self.at += 1;
         let start = self.at;
+        let refused = |fault| DecodeError { at: start, fault };
         let is_negative = self.peek()? == b'-';
         self.at += usize::from(is_negative);
-        if self.digits()? == b"0" && is_negative {
-            return Err(DecodeError { at: start, fault: Fault::NegativeZero });
-        }
-        let text = str::from_utf8(&self.input[start..self.at]).ok();
-        let int = text.and_then(|text| text.parse().ok());
-        let int = int.ok_or(DecodeError { at: start, fault: Fault::IntRange })?;
+        let int = match self.number()? {
+            Some(0) if is_negative => return Err(refused(Fault::NegativeZero)),
+            Some(number) if is_negative => 0_i64.checked_sub_unsigned(number),
+            number => number.and_then(|number| number.try_into().ok()),
+        };
         self.expect(b'e')?;
-        Ok(int)
+        int.ok_or(refused(Fault::IntRange))
     }
 
     /// Reads a string: its length as decimal digits, `:`, as many bytes.
     fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let past_end = DecodeError { at: self.at, fault: Fault::StringPastEnd };
-        let length = str::from_utf8(self.digits()?).ok().and_then(|text| text.parse().ok());
+        let length = self.number()?.and_then(|number| usize::try_from(number).ok());
         self.expect(b':')?;
-        let end = length.and_then(|length: usize| self.at.checked_add(length)).ok_or(past_end)?;
+        let end = length.and_then(|length| self.at.checked_add(length)).ok_or(past_end)?;
         let bytes = self.input.get(self.at..end).ok_or(past_end)?;
         self.at = end;
         Ok(bytes)
     }
 
-    /// Takes at least one digit, without a zero too many in front.
-    fn digits(&mut self) -> Result<&'a [u8], DecodeError> {
+    /// Reads decimal digits, at least one and without a zero too many in front. `None` when the
+    /// number needs more than 64 bits.
+    fn number(&mut self) -> Result<Option<u64>, DecodeError> {
         let start = self.at;
-        while self.peek()?.is_ascii_digit() {
+        let digit = self.peek()?;
+        if !digit.is_ascii_digit() {
+            return Err(DecodeError { at: start, fault: Fault::NotDigit });
+        }
+        let mut number = Some(0_u64);
+        while let Some(digit @ b'0'..=b'9') = self.input.get(self.at) {
+            number = number
+                .and_then(|number| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
             self.at += 1;
         }
-        match &self.input[start..self.at] {
-            [] => Err(DecodeError { at: start, fault: Fault::NotDigit }),
-            [b'0', _, ..] => Err(DecodeError { at: start, fault: Fault::LeadingZero }),
-            digits => Ok(digits),
+        if digit == b'0' && self.at > start + 1 {
+            return Err(DecodeError { at: start, fault: Fault::LeadingZero });
         }
+        Ok(number)
     }
 
     fn expect(&mut self, end: u8) -> Result<(), DecodeError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::protocol::{bencode, http, http_head, metainfo, udp};
 use crate::swarm;
 
+/// Panics when an input is not dealt with as it should be.
 type Check = fn(&[u8]);
 
 /// Each fuzz target by the name of its file, with the check that it runs.

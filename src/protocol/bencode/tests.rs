@@ -173,6 +173,24 @@ fn a_value_is_only_what_it_is() {
 }
 
 #[test]
+fn a_walk_enters_or_takes_each_value_in_turn() {
+    let dict = decode(b"d1:ad1:bi1ee1:cd1:di2ee1:ei3ee", &LIMITS).unwrap().dict().unwrap();
+    let mut walk = dict.walk();
+    assert!(walk.is_at(b"a") && !walk.is_at(b"b"));
+    assert_eq!(walk.key(), Some(&b"a"[..]));
+    assert!(walk.enter());
+    assert_eq!(walk.key(), Some(&b"b"[..]));
+    assert!(!walk.enter());
+    assert_eq!(walk.value(), Some(Value::Int(1)));
+    assert_eq!(walk.key(), None); // out of "a"
+    assert_eq!(walk.key(), Some(&b"c"[..]));
+    assert_eq!(walk.value().unwrap().dict().unwrap().raw(), b"d1:di2ee");
+    assert_eq!(walk.key(), Some(&b"e"[..]));
+    assert_eq!(walk.value(), Some(Value::Int(3)));
+    assert_eq!((walk.key(), walk.key(), walk.value()), (None, None, None)); // out of all
+}
+
+#[test]
 fn iterators_stay_at_their_end() {
     let mut items = decode(b"li1ee", &LIMITS).unwrap().list().unwrap().items();
     assert!(items.next().is_some());

@@ -66,34 +66,43 @@ impl FileList {
         limits: &Limits,
     ) -> Result<FileList, TorrentError> {
         let mut list = FileList::new();
-        let tree = required(info, "file tree", Value::dict)?;
+        let mut tree = required(info, "file tree", Value::dict)?.walk();
         let mut path = String::new();
-        // Folders that are entered, each with the length of its own path.
-        let mut folders = vec![(tree.entries(), 0)];
-        while let Some((entries, folder_len)) = folders.last_mut() {
+        let mut folder_lens = vec![0]; // of the paths of the folders that are entered
+        while let Some(folder_len) = folder_lens.last() {
             path.truncate(*folder_len);
-            let Some((name, node)) = entries.next() else {
-                folders.pop();
+            let Some(name) = tree.key() else {
+                folder_lens.pop();
                 continue;
             };
             push_name(&mut path, name)?;
-            let node = node.dict().ok_or(TorrentError::WrongType("file tree"))?;
-            let Some(file) = node.get("") else {
-                folders.push((node.entries(), path.len()));
+            if !tree.enter() {
+                return Err(TorrentError::WrongType("file tree"));
+            }
+            if !tree.is_at(b"") {
+                folder_lens.push(path.len());
                 continue;
-            };
-            if node.entries().nth(1).is_some() {
+            }
+            tree.key();
+            let file = tree.value().and_then(Value::dict);
+            let file = file.ok_or(TorrentError::WrongType("file tree"))?;
+            if tree.key().is_some() {
                 return Err(TorrentError::FileWithSiblings);
             }
-            let file = file.dict().ok_or(TorrentError::WrongType("file tree"))?;
-            let length = list.add(&path, file, limits)?;
-            let root = field(file, "pieces root", Value::bytes)?;
-            if root.map_or(length > 0, |root| root.len() != SHA256_LEN) {
-                return Err(TorrentError::PiecesRoot);
-            }
+            list.add_v2(&path, file, limits)?;
         }
         list.is_multifile = list.files.len() != 1 || list.files[0].path != name;
         Ok(list)
+    }
+
+    /// Adds a file of the tree, which needs the root of its hashes unless it is empty.
+    fn add_v2(&mut self, path: &str, file: Dict<'_>, limits: &Limits) -> Result<(), TorrentError> {
+        let length = self.add(path, file, limits)?;
+        let root = field(file, "pieces root", Value::bytes)?;
+        if root.map_or(length > 0, |root| root.len() != SHA256_LEN) {
+            return Err(TorrentError::PiecesRoot);
+        }
+        Ok(())
     }
 
     /// Adds the file whose properties are in `entry`, and tells its length.
