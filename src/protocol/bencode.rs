@@ -269,8 +269,8 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// A place within nested dictionaries: see [`Dict::walk`]. It stands ahead of a key or of the end of
-/// a dictionary, and after [`Walk::key`] ahead of a value, which is either taken or entered.
+/// A place within nested dictionaries: see [`Dict::walk`]. It stands ahead of a key or of the end
+/// of a dictionary, and after [`Walk::key`] ahead of a value, which is either taken or entered.
 #[derive(Clone, Debug)]
 pub struct Walk<'a> {
     reader: Reader<'a>,

@@ -228,3 +228,22 @@ fn every_file_is_part_of_the_house() {
         assert!(is_declared, "{} is in no module", source.path);
     }
 }
+
+/// The names in backticks that read like tests: lower case, with at least three underscores.
+fn tests_named_in(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|name| {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name && name.matches('_').count() >= 3
+    })
+}
+
+#[test]
+fn documents_name_only_tests_that_exist() {
+    let sources: String = sources().into_iter().map(|source| source.text).collect();
+    let text = std::fs::read_to_string(root().join("../docs/protocol.md")).unwrap();
+    assert!(tests_named_in(&text).count() > 40, "the document was read");
+    for name in tests_named_in(&text) {
+        assert!(sources.contains(&format!("fn {name}(")), "docs/protocol.md: no test {name}");
+    }
+}

@@ -4,6 +4,7 @@ mod acceptance;
 mod drain;
 mod http;
 mod overload;
+mod page;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
