@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::full_scrape::Body;
 use super::gzip::Gzip;
 use super::proxy;
 use crate::clock::Now;
@@ -30,16 +31,18 @@ pub enum Next {
     KeepAlive,
     /// The connection is to be closed when the reply is sent.
     Close,
-    /// No reply was written: the body of a full scrape is to be fetched, and then
-    /// [`Responder::full_scrape`] called.
+    /// No reply was written: the body of a full scrape is to be fetched off the worker, and then
+    /// [`Responder::full_scrape_head`] called.
     FullScrape(FullScrapeRequest),
 }
 
 /// What is to be remembered of a request while its full scrape is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullScrapeRequest {
-    accepts_gzip: bool,
-    keep_alive: bool,
+    /// Whether the body may be compressed.
+    pub accepts_gzip: bool,
+    /// Whether the connection may serve another request afterwards.
+    pub keep_alive: bool,
 }
 
 /// A worker that speaks HTTP.
@@ -112,15 +115,15 @@ impl Responder {
         self.refuse(protocol, status, out)
     }
 
-    /// Appends the reply to a full scrape.
-    pub fn full_scrape(
+    /// Appends the head of the reply to a full scrape, whose `body` is to be sent behind it.
+    pub fn full_scrape_head(
         &mut self,
         protocol: Protocol,
         request: FullScrapeRequest,
-        body: &[u8],
+        body: &Body,
         out: &mut Vec<u8>,
-    ) -> Next {
-        self.write_body(protocol, (request.accepts_gzip, request.keep_alive), body, out)
+    ) {
+        self.write_head(protocol, (body.bytes.len(), body.saved), request.keep_alive, out);
     }
 
     fn get(
@@ -196,28 +199,40 @@ impl Responder {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Next {
+        if accepts_gzip && self.gzip.compress(body, &mut self.compressed) {
+            let length = self.compressed.len();
+            self.write_head(protocol, (length, Some(body.len() - length)), keep_alive, out);
+            out.extend_from_slice(&self.compressed);
+        } else {
+            self.write_head(protocol, (body.len(), None), keep_alive, out);
+            out.extend_from_slice(body);
+        }
+        next(keep_alive)
+    }
+
+    /// Appends the head of a good reply, and counts it. Compression saved `saved` bytes, or there
+    /// was none.
+    fn write_head(
+        &self,
+        protocol: Protocol,
+        (length, saved): (usize, Option<usize>),
+        keep_alive: bool,
+        out: &mut Vec<u8>,
+    ) {
         let counters = self.worker.counters();
-        let is_smaller = accepts_gzip && self.gzip.compress(body, &mut self.compressed);
-        let sent = if is_smaller {
+        counters.of(protocol).bytes_sent.add(length as u64);
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ");
+        write_decimal(length, out);
+        out.extend_from_slice(b"\r\nVary: Accept-Encoding\r\n");
+        if let Some(saved) = saved {
             counters.gzip_replies.increment();
-            counters.gzip_saved.add((body.len() - self.compressed.len()) as u64);
-            &self.compressed[..]
+            counters.gzip_saved.add(saved as u64);
+            out.extend_from_slice(b"Content-Encoding: gzip\r\n");
         } else {
             counters.plain_replies.increment();
-            body
-        };
-        counters.of(protocol).bytes_sent.add(sent.len() as u64);
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ");
-        write_decimal(sent.len(), out);
-        out.extend_from_slice(b"\r\n");
-        if is_smaller {
-            out.extend_from_slice(b"Content-Encoding: gzip\r\n");
         }
-        out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
         out.extend_from_slice(connection_field(keep_alive));
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(sent);
-        next(keep_alive)
     }
 
     /// Refuses what is not our HTTP, and closes: where the next request begins is not known.

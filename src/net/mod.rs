@@ -5,6 +5,7 @@
 //! - [`proxy`]: whose word is taken for a client's address.
 //! - [`http`]: one HTTP head in, one reply out; no socket.
 //! - [`gzip`]: compression of replies.
+//! - [`full_scrape`]: the one reply that is large.
 //! - [`connections`]: how many may be open.
 //! - [`udp`], [`tcp`]: the loops that move the bytes.
 //!
@@ -14,6 +15,7 @@
 
 pub mod bind;
 pub mod connections;
+pub mod full_scrape;
 pub mod gzip;
 pub mod http;
 pub mod proxy;

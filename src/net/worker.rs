@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::bind::{self, BindError, Bound, Purpose};
 use super::connections::Connections;
+use super::full_scrape::FullScrapes;
 use super::http::{Responder, Service};
 use super::{tcp, udp};
 use crate::clock::Clock;
@@ -108,6 +109,7 @@ impl DataPlane {
     ) -> io::Result<Vec<JoinHandle<()>>> {
         let caps = (self.config.connections_max, self.config.connections_per_ip_max);
         let connections = Arc::new(Connections::new(caps.0, caps.1));
+        let full_scrapes = Arc::new(FullScrapes::default());
         (0..self.config.workers)
             .map(|index| {
                 let sockets = self.take_sockets();
@@ -115,6 +117,7 @@ impl DataPlane {
                     config: self.config.clone(),
                     tls: self.tls.clone(),
                     connections: connections.clone(),
+                    full_scrapes: full_scrapes.clone(),
                     shared: shared.clone(),
                     shutdown: Shutdown(shutdown.clone()),
                 };
@@ -150,12 +153,13 @@ struct Setting {
     config: config::Net,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
+    full_scrapes: Arc<FullScrapes>,
     shared: Shared,
     shutdown: Shutdown,
 }
 
 async fn run(index: usize, sockets: Sockets, setting: Setting) {
-    let Setting { config, tls, connections, shared, mut shutdown } = setting;
+    let Setting { config, tls, connections, full_scrapes, shared, mut shutdown } = setting;
     let Shared { tracker, stats, clock } = shared;
     let worker = Worker::new(tracker, stats.worker(index));
     let responder = Rc::new(RefCell::new(Responder::new(worker, config.trusted_proxies.into())));
@@ -180,6 +184,7 @@ async fn run(index: usize, sockets: Sockets, setting: Setting) {
             service,
             tls,
             responder: responder.clone(),
+            full_scrapes: full_scrapes.clone(),
             connections: connections.clone(),
             timeouts: config.timeouts,
             clock,

@@ -49,6 +49,28 @@ impl Announce {
     }
 }
 
+#[cfg(test)]
+impl Announce {
+    /// A first announce for the swarm `aaaaaaaaaaaaaaaaaaaa`, by a peer whose id tells its port.
+    pub fn sample(port: u16, left: u64) -> Announce {
+        let mut peer_id = *b"-XX0000-000000000000";
+        peer_id[18..].copy_from_slice(&port.to_be_bytes());
+        Announce {
+            info_hash: InfoHash([b'a'; 20]),
+            peer_id: PeerId(peer_id),
+            port,
+            uploaded: 0,
+            downloaded: 0,
+            left,
+            event: Event::Started,
+            numwant: None,
+            key: None,
+            ip: None,
+            format: PeerFormat::Compact,
+        }
+    }
+}
+
 /// The `event` of an announce (BEP 3); BEP 15 numbers them 0 to 3 in this order: `Empty`,
 /// `Completed`, `Started`, `Stopped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

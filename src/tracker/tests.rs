@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
-use crate::protocol::ids::PeerId;
 use crate::protocol::udp::{Header, Reply, Request};
 use crate::stats::Stats;
 
@@ -78,22 +77,6 @@ impl Bench {
     }
 }
 
-fn announce(port: u16, left: u64) -> Announce {
-    Announce {
-        info_hash: HASH,
-        peer_id: PeerId([port as u8; 20]),
-        port,
-        uploaded: 0,
-        downloaded: 0,
-        left,
-        event: Event::Started,
-        numwant: None,
-        key: None,
-        ip: None,
-        format: PeerFormat::Compact,
-    }
-}
-
 fn exact() -> config::Tracker {
     config::Tracker { interval_jitter: 0, ..config::Tracker::default() }
 }
@@ -105,8 +88,8 @@ fn query(port: u16, rest: &str) -> String {
 #[test]
 fn second_announce_gets_the_first_peer_in_the_known_bytes() {
     let mut bench = Bench::new(exact());
-    bench.udp("127.0.0.1:1", &announce(5000, 0), b"").unwrap();
-    let reply = bench.udp("127.0.0.1:2", &announce(6000, 1), b"").unwrap();
+    bench.udp("127.0.0.1:1", &Announce::sample(5000, 0), b"").unwrap();
+    let reply = bench.udp("127.0.0.1:2", &Announce::sample(6000, 1), b"").unwrap();
     // interval 1800, one leecher, one seeder, 127.0.0.1:5000
     assert_eq!(reply, b"\0\0\x07\x08\0\0\0\x01\0\0\0\x01\x7f\0\0\x01\x13\x88");
 }
@@ -115,10 +98,10 @@ fn second_announce_gets_the_first_peer_in_the_known_bytes() {
 fn udp_client_gets_peers_of_its_own_family_and_mapped_ones_if_it_may() {
     for (ipv4_mapped, length) in [(true, 12 + 18), (false, 12)] {
         let mut bench = Bench::new(config::Tracker { ipv4_mapped, ..exact() });
-        bench.udp("192.0.2.1:1", &announce(5000, 0), b"").unwrap();
-        let reply = bench.udp("[2001:db8::1]:1", &announce(6000, 1), b"").unwrap();
+        bench.udp("192.0.2.1:1", &Announce::sample(5000, 0), b"").unwrap();
+        let reply = bench.udp("[2001:db8::1]:1", &Announce::sample(6000, 1), b"").unwrap();
         assert_eq!(reply.len(), length);
-        let reply = bench.udp("192.0.2.2:1", &announce(7000, 1), b"").unwrap();
+        let reply = bench.udp("192.0.2.2:1", &Announce::sample(7000, 1), b"").unwrap();
         assert_eq!(reply.len(), 12 + 6, "no IPv6 peer for an IPv4 client");
     }
 }
@@ -127,7 +110,7 @@ fn udp_client_gets_peers_of_its_own_family_and_mapped_ones_if_it_may() {
 fn replies_stay_within_a_packet() {
     let config = config::Tracker { peers_max: limits::PEERS_MAX, ..exact() };
     let mut bench = Bench::new(config);
-    let wanting = |port| Announce { numwant: Some(5000), ..announce(port, 1) };
+    let wanting = |port| Announce { numwant: Some(5000), ..Announce::sample(port, 1) };
     let (mut v4, mut v6) = (0, 0);
     for port in 1..=400 {
         v4 = bench.udp(&format!("192.0.2.1:{port}"), &wanting(port), b"").unwrap().len() + 8;
@@ -141,10 +124,10 @@ fn replies_stay_within_a_packet() {
 fn numwant_is_fifty_when_left_to_the_tracker_and_capped_when_not() {
     let mut bench = Bench::new(exact());
     for port in 1..=300 {
-        bench.udp("192.0.2.1:1", &announce(port, 1), b"").unwrap();
+        bench.udp("192.0.2.1:1", &Announce::sample(port, 1), b"").unwrap();
     }
     for (numwant, peers) in [(None, 50), (Some(0), 0), (Some(7), 7), (Some(999), 200)] {
-        let reply = bench.udp("192.0.2.9:1", &Announce { numwant, ..announce(1, 1) }, b"");
+        let reply = bench.udp("192.0.2.9:1", &Announce { numwant, ..Announce::sample(1, 1) }, b"");
         assert_eq!(reply.unwrap().len(), 12 + peers * 6, "{numwant:?}");
     }
 }
@@ -155,7 +138,8 @@ fn connection_id_ends_after_two_minutes_and_belongs_to_one_address() {
     let connection_id = bench.connect(START, "192.0.2.1:1");
     let header = Header { connection_id, transaction_id: 9 };
     let mut packet = Vec::new();
-    Request::Announce { header, announce: announce(1, 1), options: b"" }.encode(&mut packet);
+    Request::Announce { header, announce: Announce::sample(1, 1), options: b"" }
+        .encode(&mut packet);
     let error = b"\0\0\0\x03\0\0\0\x09connection ID not recognized";
     let at = |secs| Now::from_secs(START.secs() + secs);
     assert_eq!(bench.send(START, "192.0.2.2:1", &packet), Some(&error[..]));
@@ -181,8 +165,8 @@ fn refusal_of_a_bad_connection_id_is_never_longer_than_the_request() {
 #[test]
 fn port_zero_is_refused_but_for_a_farewell() {
     let mut bench = Bench::new(exact());
-    assert_eq!(bench.udp("192.0.2.1:1", &announce(0, 1), b"").unwrap_err(), "invalid port");
-    let stopped = Announce { event: Event::Stopped, ..announce(0, 1) };
+    assert_eq!(bench.udp("192.0.2.1:1", &Announce::sample(0, 1), b"").unwrap_err(), "invalid port");
+    let stopped = Announce { event: Event::Stopped, ..Announce::sample(0, 1) };
     assert!(bench.udp("192.0.2.1:1", &stopped, b"").is_ok());
     assert_eq!(bench.swarms.totals().torrents, 0);
 }
@@ -201,7 +185,7 @@ fn url_options_are_routed_as_http_paths_are() {
     ] {
         let mut options = Vec::new();
         crate::protocol::udp::write_url_data(&mut options, url.as_bytes());
-        let answer = bench.udp("192.0.2.1:1", &announce(1, 1), &options);
+        let answer = bench.udp("192.0.2.1:1", &Announce::sample(1, 1), &options);
         assert_eq!(answer.is_ok(), is_served, "{url}: {answer:?}");
     }
 }
@@ -215,7 +199,7 @@ fn named_address_counts_only_from_a_private_network_and_if_allowed() {
     ] {
         let mut bench = Bench::new(config::Tracker { trust_ip_param, ..exact() });
         let ip = Some("198.51.100.7".parse().unwrap());
-        bench.udp(&format!("{from}:1"), &Announce { ip, ..announce(80, 0) }, b"").unwrap();
+        bench.udp(&format!("{from}:1"), &Announce { ip, ..Announce::sample(80, 0) }, b"").unwrap();
         let body = bench.http("192.0.2.1", &query(90, "left=1&compact=0&no_peer_id=1"));
         assert!(body.contains(&format!("2:ip{}:{recorded}4:porti80e", recorded.len())), "{body}");
     }
@@ -224,7 +208,7 @@ fn named_address_counts_only_from_a_private_network_and_if_allowed() {
 #[test]
 fn scrapes_create_nothing_and_answer_in_the_order_asked() {
     let mut bench = Bench::new(exact());
-    bench.udp("192.0.2.1:1", &announce(1, 0), b"").unwrap();
+    bench.udp("192.0.2.1:1", &Announce::sample(1, 0), b"").unwrap();
     let header = Header { connection_id: bench.connect(START, "192.0.2.1:1"), transaction_id: 9 };
     let mut packet = Vec::new();
     Request::Scrape { header, info_hashes: &[[0; 20], HASH.0, HASH.0] }.encode(&mut packet);
@@ -267,7 +251,7 @@ fn http_scrape_refuses_before_it_works() {
 fn full_scrape_lists_every_torrent_in_order() {
     let mut bench = Bench::new(config::Tracker { full_scrape: true, ..exact() });
     for byte in [9, 3, 7] {
-        let announce = Announce { info_hash: InfoHash([byte; 20]), ..announce(1, 1) };
+        let announce = Announce { info_hash: InfoHash([byte; 20]), ..Announce::sample(1, 1) };
         bench.udp("192.0.2.1:1", &announce, b"").unwrap();
     }
     assert_eq!(bench.http_answer("192.0.2.1", "/scrape?x=1"), HttpAnswer::FullScrape);
@@ -282,11 +266,11 @@ fn large_full_scrape_is_made_once_a_minute() {
     for torrent in 0..=limits::FULL_SCRAPE_FRESH_MAX as u32 {
         let mut info_hash = InfoHash([0; 20]);
         info_hash.0[..4].copy_from_slice(&torrent.to_be_bytes());
-        bench.udp("192.0.2.1:1", &Announce { info_hash, ..announce(1, 1) }, b"").unwrap();
+        bench.udp("192.0.2.1:1", &Announce { info_hash, ..Announce::sample(1, 1) }, b"").unwrap();
     }
     let tracker = bench.worker.tracker().clone();
     let first = tracker.full_scrape(START);
-    bench.udp("192.0.2.1:1", &announce(1, 1), b"").unwrap();
+    bench.udp("192.0.2.1:1", &Announce::sample(1, 1), b"").unwrap();
     let later = |secs| Now::from_secs(START.secs() + secs);
     assert!(Arc::ptr_eq(&first, &tracker.full_scrape(later(59))));
     assert!(tracker.full_scrape(later(60)).len() > first.len());
@@ -366,7 +350,7 @@ fn interval_varies_within_its_jitter_and_not_without() {
         let mut bench = Bench::new(config);
         let mut seen: Vec<u32> = (0..500)
             .map(|_| {
-                let reply = bench.udp("192.0.2.1:1", &announce(1, 1), b"").unwrap();
+                let reply = bench.udp("192.0.2.1:1", &Announce::sample(1, 1), b"").unwrap();
                 u32::from_be_bytes(reply[..4].try_into().unwrap())
             })
             .collect();
@@ -383,9 +367,9 @@ fn interval_varies_within_its_jitter_and_not_without() {
 #[test]
 fn requests_are_counted_by_protocol_family_and_outcome() {
     let mut bench = Bench::new(exact());
-    bench.udp("192.0.2.1:1", &announce(1, 1), b"").unwrap();
-    bench.udp("[2001:db8::1]:1", &announce(1, 1), b"").unwrap();
-    bench.udp("192.0.2.1:1", &announce(0, 1), b"").unwrap_err();
+    bench.udp("192.0.2.1:1", &Announce::sample(1, 1), b"").unwrap();
+    bench.udp("[2001:db8::1]:1", &Announce::sample(1, 1), b"").unwrap();
+    bench.udp("192.0.2.1:1", &Announce::sample(0, 1), b"").unwrap_err();
     let _ = bench.send(START, "192.0.2.1:1", b"nonsense");
     bench.http("192.0.2.1", &query(1, "left=0"));
     bench.http("192.0.2.1", "/announce");

@@ -15,11 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
 use crate::limits;
 use crate::net::connections::Connections;
-use crate::net::http::{Next, Responder, Service};
+use crate::net::full_scrape::FullScrapes;
+use crate::net::http::{FullScrapeRequest, Next, Responder, Service};
 use crate::net::worker::Shutdown;
 use crate::protocol::http_head;
 use crate::stats::Protocol;
@@ -28,6 +29,8 @@ use crate::stats::Protocol;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Replies to pipelined requests are sent when they exceed this, at the latest.
 const OUT_FLUSH: usize = 64 * 1024;
+/// A full scrape is sent in pieces of this size, each of which the client must take in time.
+const FULL_SCRAPE_PIECE: usize = 256 * 1024;
 /// Room for a head at first; most are a quarter of it.
 const HEAD_ROOM: usize = 2 * 1024;
 /// How long, and for how many bytes, a refused client is listened to after the last reply, so that
@@ -44,6 +47,8 @@ pub struct Port {
     pub tls: Option<TlsAcceptor>,
     /// The worker's voice.
     pub responder: Rc<RefCell<Responder>>,
+    /// The bodies of full scrapes.
+    pub full_scrapes: Arc<FullScrapes>,
     /// The caps on open connections.
     pub connections: Arc<Connections>,
     /// How long a client may take.
@@ -225,18 +230,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             log_request(protocol, self.peer, head);
         }
         let source = (service, protocol, self.peer);
-        let mut next = port.responder.borrow_mut().respond(now, source, head, &mut self.out);
+        let next = port.responder.borrow_mut().respond(now, source, head, &mut self.out);
         self.received.drain(..length);
         self.scanned = 0;
         self.requests += 1;
-        if let Next::FullScrape(request) = next {
-            let tracker = port.responder.borrow_mut().worker().tracker().clone();
-            let made = tokio::task::spawn_blocking(move || tracker.full_scrape(now)).await;
-            let Ok(body) = made else { return false };
-            let mut responder = port.responder.borrow_mut();
-            next = responder.full_scrape(protocol, request, &body, &mut self.out);
+        let goes_on = match next {
+            Next::KeepAlive => true,
+            Next::Close => false,
+            Next::FullScrape(request) => self.send_full_scrape(request, now).await.unwrap_or(false),
+        };
+        goes_on && self.requests < limits::HTTP_REQUESTS_PER_CONNECTION
+    }
+
+    /// Has the body made off this thread, which answers others meanwhile, and sends it from the one
+    /// copy there is. Tells whether the connection may serve another request.
+    async fn send_full_scrape(&mut self, request: FullScrapeRequest, now: Now) -> io::Result<bool> {
+        let port = self.port;
+        let tracker = port.responder.borrow_mut().worker().tracker().clone();
+        let full_scrapes = port.full_scrapes.clone();
+        let make = move || full_scrapes.body(&tracker, now, request.accepts_gzip);
+        let body = tokio::task::spawn_blocking(make).await?;
+        let out = &mut self.out;
+        port.responder.borrow_mut().full_scrape_head(port.protocol(), request, &body, out);
+        self.flush().await?;
+        for piece in body.bytes.chunks(FULL_SCRAPE_PIECE) {
+            timeout(port.timeouts.write, self.stream.write_all(piece)).await??;
         }
-        next == Next::KeepAlive && self.requests < limits::HTTP_REQUESTS_PER_CONNECTION
+        Ok(request.keep_alive)
     }
 
     async fn flush(&mut self) -> io::Result<()> {

@@ -16,7 +16,7 @@ fn acceptance_wrong_ports_fail_and_touch_no_swarm() {
         let target = target(7000, "left=0").replace("port=7000", &format!("port={port}"));
         assert_eq!(server.get(&target).failure().as_deref(), Some(reason), "{port}");
     }
-    let reply = server.udp_client().announce(&announce(0, 0));
+    let reply = server.udp_client().announce(&Announce::sample(0, 0));
     assert!(reply.ends_with(b"invalid port"));
     assert_eq!(server.peers(), 1);
     let body = server.get(&target(7001, "left=1")).text();
@@ -57,7 +57,7 @@ fn acceptance_forged_addresses_are_not_believed() {
     let body = ask(&mut stream, &target(7000, "left=0&ip=198.51.100.2"), fields).text();
     assert!(body.contains("external ip4:\\x7f\\x00\\x00\\x01"), "{body}");
     let ip = Some("198.51.100.3".parse().unwrap());
-    server.udp_client().announce(&Announce { ip, ..announce(7001, 0) });
+    server.udp_client().announce(&Announce { ip, ..Announce::sample(7001, 0) });
     let body = server.get(&target(7002, "left=1&compact=0&no_peer_id=1")).text();
     assert!(!body.contains("198.51.100"), "{body}");
     assert_eq!(body.matches("2:ip9:127.0.0.1").count(), 2, "{body}");
@@ -84,7 +84,7 @@ fn acceptance_connection_id_of_another_address_is_not_recognized() {
     let address = server.addresses().udp[0];
     let [ours, mut theirs] = ["127.0.0.1", "127.0.0.2"].map(|ip| UdpClient::new(address, ip));
     theirs.connection_id = ours.connection_id;
-    let reply = theirs.announce(&announce(7000, 0));
+    let reply = theirs.announce(&Announce::sample(7000, 0));
     assert_eq!(reply, b"\0\0\0\x03\0\0\0\x02connection ID not recognized");
     assert_eq!(server.peers(), 0);
 }
@@ -114,13 +114,13 @@ fn acceptance_ipv4_client_in_an_ipv6_crowd_gets_all_the_ipv4_peers_it_wants() {
     let server = TestServer::start();
     let six = UdpClient::new(server.addresses().udp[1], "::1");
     for port in 1..=10_000 {
-        six.announce(&announce(port, 1));
+        six.announce(&Announce::sample(port, 1));
     }
     let four = server.udp_client();
     for port in 1..=60 {
-        four.announce(&announce(20_000 + port, 1));
+        four.announce(&Announce::sample(20_000 + port, 1));
     }
-    let reply = four.announce(&Announce { numwant: Some(50), ..announce(30_000, 1) });
+    let reply = four.announce(&Announce { numwant: Some(50), ..Announce::sample(30_000, 1) });
     assert_eq!(reply.len(), 20 + 50 * 6);
     let response = server.get(&target(30_001, "left=1&numwant=50"));
     assert!(response.text().contains("5:peers300:"), "{}", response.text());
@@ -207,7 +207,7 @@ fn acceptance_strangers_to_bep_15_get_no_answer() {
 fn acceptance_longer_packets_and_unknown_actions() {
     let server = TestServer::start();
     let client = server.udp_client();
-    let mut packet = client.announce_packet(&announce(7000, 0));
+    let mut packet = client.announce_packet(&Announce::sample(7000, 0));
     packet.extend_from_slice(&[0; 600]);
     assert_eq!(client.exchange(&packet)[3], 1, "trailing bytes are tolerated");
     packet[11] = 9;

@@ -138,7 +138,8 @@ fn both_families_and_tls_serve_alike() {
         let body = ask(&mut stream, &target(7001, "left=1"), "").text();
         assert!(body.contains("5:peers0:6:peers618:"), "{body}");
     }
-    let reply = UdpClient::new(server.addresses().udp[1], "::1").announce(&announce(7002, 1));
+    let reply =
+        UdpClient::new(server.addresses().udp[1], "::1").announce(&Announce::sample(7002, 1));
     assert_eq!(reply.len(), 20 + 2 * 18, "a native and a mapped peer");
 }
 
@@ -167,7 +168,7 @@ fn full_scrape_is_sent_whole_and_compressed_if_wanted() {
     for number in 0..500u32 {
         let mut info_hash = HASH;
         info_hash.0[..4].copy_from_slice(&number.to_be_bytes());
-        client.announce(&crate::protocol::announce::Announce { info_hash, ..announce(1, 1) });
+        client.announce(&Announce { info_hash, ..Announce::sample(1, 1) });
     }
     let mut stream = connect(server.http());
     let plain = ask(&mut stream, "/scrape", "");

@@ -17,8 +17,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 use crate::config::{Config, TlsFiles};
-use crate::protocol::announce::{Announce, Event, PeerFormat};
-use crate::protocol::ids::{InfoHash, PeerId};
+use crate::protocol::announce::Announce;
+use crate::protocol::ids::InfoHash;
 use crate::protocol::udp::{Header, Reply, Request};
 use crate::serve::{Addresses, Server};
 
@@ -232,24 +232,6 @@ impl UdpClient {
 }
 
 const HASH: InfoHash = InfoHash(*b"aaaaaaaaaaaaaaaaaaaa");
-
-fn announce(port: u16, left: u64) -> Announce {
-    let mut peer_id = *b"-XX0000-000000000000";
-    peer_id[18..].copy_from_slice(&port.to_be_bytes());
-    Announce {
-        info_hash: HASH,
-        peer_id: PeerId(peer_id),
-        port,
-        uploaded: 0,
-        downloaded: 0,
-        left,
-        event: Event::Started,
-        numwant: None,
-        key: None,
-        ip: None,
-        format: PeerFormat::Compact,
-    }
-}
 
 /// The target of an HTTP announce; `rest` goes on behind the port.
 fn target(port: u16, rest: &str) -> String {

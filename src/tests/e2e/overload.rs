@@ -8,7 +8,7 @@ const USUAL: Duration = Duration::from_millis(500);
 /// An announce over each protocol, each in less than the usual time.
 fn assert_served(server: &TestServer) {
     let start = Instant::now();
-    let reply = server.udp_client().announce(&announce(7000, 0));
+    let reply = server.udp_client().announce(&Announce::sample(7000, 0));
     assert_eq!(reply[3], 1);
     assert!(start.elapsed() < USUAL, "UDP took {:?}", start.elapsed());
 

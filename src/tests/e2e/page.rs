@@ -16,7 +16,7 @@ fn page_shows_what_the_tracker_does() {
     let [web, _] = server.addresses().web_http[..] else { panic!("two families") };
     server.get(&target(7000, "left=0"));
     server.get(&target(7001, "left=1"));
-    server.udp_client().announce(&announce(7002, 1));
+    server.udp_client().announce(&Announce::sample(7002, 1));
 
     let figures = ask(&mut connect(web), "/stats.json", "");
     let figures: serde_json::Value = serde_json::from_slice(&figures.body).unwrap();
