@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ipnet::IpNet;
+
 /// Counts the open connections of all workers. Asked once a connection, never per request.
 #[derive(Debug)]
 pub struct Connections {
     total_max: usize,
     per_source_max: usize,
+    exempt: Vec<IpNet>,
     open: Mutex<Open>,
 }
 
@@ -26,9 +29,10 @@ pub struct Permit {
 }
 
 impl Connections {
-    /// Allows `total_max` connections, and `per_source_max` from one source.
-    pub fn new(total_max: usize, per_source_max: usize) -> Connections {
-        Connections { total_max, per_source_max, open: Mutex::default() }
+    /// Allows `total_max` connections, and `per_source_max` from one source, but for the networks
+    /// in `exempt`: proxies, behind which many clients are.
+    pub fn new(total_max: usize, per_source_max: usize, exempt: Vec<IpNet>) -> Connections {
+        Connections { total_max, per_source_max, exempt, open: Mutex::default() }
     }
 
     /// Asks to open one from `ip`; `None` when a cap is reached.
@@ -37,7 +41,9 @@ impl Connections {
         // A poisoned count is off by one at most.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let from_source = open.by_source.get(&source).copied().unwrap_or(0);
-        if open.total >= self.total_max || from_source >= self.per_source_max {
+        let is_exempt = || self.exempt.iter().any(|network| network.contains(&ip));
+        let is_over = from_source >= self.per_source_max && !is_exempt();
+        if open.total >= self.total_max || is_over {
             return None;
         }
         open.total += 1;
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn caps_let_the_last_one_in_and_not_the_next() {
-        let connections = Arc::new(Connections::new(3, 2));
+        let connections = Arc::new(Connections::new(3, 2, Vec::new()));
         let first = connections.open(ip("192.0.2.1"));
         let second = connections.open(ip("192.0.2.1"));
         assert!(first.is_some() && second.is_some());
@@ -96,15 +102,25 @@ mod tests {
 
     #[test]
     fn ipv6_neighbours_share_a_cap() {
-        let connections = Arc::new(Connections::new(10, 1));
+        let connections = Arc::new(Connections::new(10, 1, Vec::new()));
         let _first = connections.open(ip("2001:db8::1"));
         assert!(connections.open(ip("2001:db8::ffff:2")).is_none());
         assert!(connections.open(ip("2001:db8:0:1::1")).is_some());
     }
 
     #[test]
+    fn proxies_are_bound_by_the_whole_alone() {
+        let exempt = vec!["10.0.0.0/8".parse().unwrap()];
+        let connections = Arc::new(Connections::new(2, 1, exempt));
+        let first = connections.open(ip("10.0.0.1"));
+        let second = connections.open(ip("10.0.0.1"));
+        assert!(first.is_some() && second.is_some());
+        assert!(connections.open(ip("10.0.0.1")).is_none());
+    }
+
+    #[test]
     fn nothing_is_remembered_of_closed_connections() {
-        let connections = Arc::new(Connections::new(10, 10));
+        let connections = Arc::new(Connections::new(10, 10, Vec::new()));
         drop((connections.open(ip("192.0.2.1")), connections.open(ip("::1"))));
         assert_eq!(connections.count(), 0);
         assert!(connections.open.lock().unwrap().by_source.is_empty());

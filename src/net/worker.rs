@@ -107,8 +107,12 @@ impl DataPlane {
         shared: &Shared,
         shutdown: &watch::Receiver<bool>,
     ) -> io::Result<Vec<JoinHandle<()>>> {
-        let caps = (self.config.connections_max, self.config.connections_per_ip_max);
-        let connections = Arc::new(Connections::new(caps.0, caps.1));
+        let config = &self.config;
+        let connections = Arc::new(Connections::new(
+            config.connections_max,
+            config.connections_per_ip_max,
+            config.trusted_proxies.clone(),
+        ));
         let full_scrapes = Arc::new(FullScrapes::default());
         (0..self.config.workers)
             .map(|index| {

@@ -27,6 +27,8 @@ use crate::stats::Protocol;
 
 /// Pause after an accept that failed, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A fault that lasts is logged this often.
+const WARN_PAUSE: Duration = Duration::from_mins(1);
 /// Replies to pipelined requests are sent when they exceed this, at the latest.
 const OUT_FLUSH: usize = 64 * 1024;
 /// A full scrape is sent in pieces of this size, each of which the client must take in time.
@@ -61,6 +63,7 @@ pub struct Port {
 
 /// Accepts connections until `shutdown`. Those that are open then end by themselves.
 pub async fn serve(listener: TcpListener, port: Port, mut shutdown: Shutdown) {
+    let mut warned: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -70,7 +73,10 @@ pub async fn serve(listener: TcpListener, port: Port, mut shutdown: Shutdown) {
             Ok((stream, from)) => port.take(stream, from, shutdown.clone()),
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections for a moment");
+                if warned.is_none_or(|warned| warned.elapsed() >= WARN_PAUSE) {
+                    tracing::warn!(%error, "cannot accept connections for a moment");
+                    warned = Some(Instant::now());
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
