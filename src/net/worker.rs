@@ -98,7 +98,7 @@ impl DataPlane {
         ]
     }
 
-    /// Starts the workers. They end when `shutdown` turns true, within [`DRAIN`] and a bit.
+    /// Starts the workers. They end when `shutdown` turns true, within three seconds and a bit.
     ///
     /// # Errors
     /// When the system gives no thread or no event queue.

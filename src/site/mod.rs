@@ -4,7 +4,7 @@
 //! Read [`router()`] first: every URL is there.
 //!
 //! - [`state`]: what a page may look at.
-//! - [`router`]: every URL.
+//! - [`mod@router`]: every URL.
 //! - [`stats`]: the live page.
 //! - [`numbers`]: figures as people read them.
 //! - [`fixed`]: robots.txt, the health check and the icons.
