@@ -1,6 +1,7 @@
 //! A whole server on loopback, asked over real sockets: raw bytes out, raw bytes in.
 
 mod acceptance;
+mod clients;
 mod drain;
 mod http;
 mod overload;
