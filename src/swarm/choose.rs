@@ -13,7 +13,7 @@
 
 use super::map::grow::{Context, View};
 use super::map::memory::Table;
-use super::word::{IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
+use super::word::{Ages, IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
 use crate::clock::Now;
 use crate::protocol::announce::{Peers, Role, compact_v4, compact_v6};
 use crate::protocol::ids::PeerId;
@@ -25,7 +25,12 @@ const WHOLE_SLOTS_MAX: usize = 1_024;
 const VISITS_MAX: usize = 65_536;
 /// Slots that are loaded before the first of them is judged, so that the processor waits for all
 /// of them at once and not for one after the other.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
+/// In tables too large for a processor's nearer caches, two slots are looked at for one wait, if so
+/// many peers are wanted that a neighbour's company costs less than a hundredth of one's chance.
+const PAIRED_SLOTS_MIN: usize = 65_536;
+/// See [`PAIRED_SLOTS_MIN`].
+const PAIRED_ROOM_MIN: usize = 32;
 /// Slots for one leecher, from which on they are found by their marks.
 const RARE: usize = 8;
 /// Leechers that a walk finds at least, if there are as many, before it draws from them.
@@ -68,7 +73,31 @@ impl Found {
     }
 }
 
+/// The test of a word, made once an announce so that none of its parts is a branch: half of the
+/// words fail, and not in an order that a processor could foresee.
+struct Filter {
+    ages: Ages,
+    states: u8,
+    own_bits: u64,
+}
+
+impl Filter {
+    /// Whether the word alone lets the peer be of use. What its lanes say is asked later.
+    fn passes<const LANES: usize>(&self, word: Word) -> bool {
+        let is_other = LANES > 0 || !word.has_bits(self.own_bits);
+        self.ages.is_young(word.tick()) & word.is_among(self.states) & is_other
+    }
+}
+
 impl Taker<'_> {
+    fn filter(&self) -> Filter {
+        Filter {
+            ages: self.ticks.ages(self.now),
+            states: if self.wants_leechers() { Word::LEECHERS } else { Word::LIVE },
+            own_bits: self.own_key.map_or(0, |own| own.bits), // no word with a key has these zeros
+        }
+    }
+
     /// Puts a uniform sample of the usable peers into the list, as far as there is room.
     pub fn choose<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         if self.is_full() {
@@ -92,38 +121,50 @@ impl Taker<'_> {
 
     /// Reads a table whole, and draws from what is usable by a shuffle that stops early.
     fn draw<const LANES: usize>(&mut self, table: &Table<'_, LANES>) {
+        let filter = self.filter();
         let mut usable = [0_u16; WHOLE_SLOTS_MAX];
         let mut count = 0;
         for slot in 0..table.shape().total() {
             usable[count] = slot as u16; // overwritten by the next unless it counts
-            count += usize::from(self.is_usable(table, slot, table.state(slot)));
+            count += usize::from(filter.passes::<LANES>(table.state(slot)));
         }
         for next in 0..count {
             if self.is_full() {
                 return;
             }
-            usable.swap(next, self.rng.usize(next..count));
+            usable.swap(next, next + self.rng.u32(..(count - next) as u32) as usize);
             let slot = usize::from(usable[next]);
-            self.push(table, slot, table.state(slot));
+            if self.is_other(table, slot) {
+                self.push(table, slot, table.state(slot));
+            }
         }
     }
 
-    /// Looks at single slots. All are equally likely to be met, and so is what stands in them.
+    /// Looks at single slots, or at pairs of them. All are equally likely to be met, and so is what stands in them.
     fn walk<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         let total = view.main.shape().total();
-        let stride = self.stride(total);
-        let mut at = self.rng.usize(..total);
+        let room = self.peers_max - self.peers.len();
+        let is_paired = total >= PAIRED_SLOTS_MIN && room >= PAIRED_ROOM_MIN;
+        let units = total >> u32::from(is_paired);
+        let stride = self.stride(units);
+        let mut at = self.rng.usize(..units);
+        let first = usize::from(is_paired && self.rng.bool());
+        let filter = self.filter();
         let mut visits = total.min(VISITS_MAX);
         while visits > 0 && !self.is_full() {
             let mut slots = [0; AHEAD];
             let slots = &mut slots[..AHEAD.min(visits)];
-            for slot in slots.iter_mut() {
-                *slot = at;
+            for pair in slots.chunks_mut(1 + usize::from(is_paired)) {
+                match pair {
+                    [slot] => *slot = at,
+                    [one, other] => (*one, *other) = (2 * at + first, 2 * at + (1 - first)),
+                    _ => {}
+                }
                 at += stride;
-                at -= if at >= total { total } else { 0 };
+                at -= if at >= units { units } else { 0 };
             }
             visits -= slots.len();
-            self.visit(cx, view, slots);
+            self.visit(cx, view, &filter, slots);
         }
     }
 
@@ -131,6 +172,7 @@ impl Taker<'_> {
         &mut self,
         cx: Context<'_, '_>,
         view: &View<'_, LANES>,
+        filter: &Filter,
         slots: &[usize],
     ) {
         if view.old.is_some() {
@@ -144,9 +186,13 @@ impl Taker<'_> {
         for (word, slot) in words.iter_mut().zip(slots) {
             *word = view.main.state(*slot);
         }
-        for (word, slot) in words.iter().zip(slots) {
-            if self.is_usable(&view.main, *slot, *word) && !self.is_full() {
-                self.push(&view.main, *slot, *word);
+        let mut passed = (words.iter().enumerate())
+            .fold(0_u32, |bits, (at, word)| bits | u32::from(filter.passes::<LANES>(*word)) << at);
+        while passed != 0 && !self.is_full() {
+            let at = passed.trailing_zeros() as usize;
+            passed &= passed - 1;
+            if self.is_other(&view.main, slots[at]) {
+                self.push(&view.main, slots[at], words[at]);
             }
         }
     }
@@ -272,6 +318,7 @@ impl Taker<'_> {
         within: Option<&dyn Fn(u64) -> bool>,
         found: &mut Found,
     ) {
+        let filter = self.filter();
         let mut slot = slots.start;
         while slot < slots.end && !self.is_done(found, view) {
             if self.wants_leechers() {
@@ -280,7 +327,7 @@ impl Taker<'_> {
                     None => return,
                 }
             }
-            if self.is_usable(table, slot, table.state(slot)) {
+            if filter.passes::<LANES>(table.state(slot)) && self.is_other(table, slot) {
                 let key = || Key::of(table.state(slot), table.key_lanes(slot));
                 if within.is_none_or(|within| within(key().hash::<LANES>(cx.hasher))) {
                     found.slots[found.count] = (slot, within.is_some());
@@ -291,21 +338,12 @@ impl Taker<'_> {
         }
     }
 
-    fn is_usable<const LANES: usize>(
-        &self,
-        table: &Table<'_, LANES>,
-        slot: usize,
-        word: Word,
-    ) -> bool {
-        if !word.is_live()
-            || (self.wants_leechers() && !word.is_leecher())
-            || self.ticks.has_expired(self.now, word.tick())
-        {
-            return false;
-        }
-        let is_own_key = self
-            .own_key
-            .is_some_and(|own| word.has_key(&own) && table.key_lanes(slot) == own.lanes);
+    /// Whether the lanes, too, say that a peer is not the one who asks.
+    fn is_other<const LANES: usize>(&self, table: &Table<'_, LANES>, slot: usize) -> bool {
+        let is_own_key = LANES > 0
+            && self.own_key.is_some_and(|own| {
+                table.state(slot).has_key(&own) && table.key_lanes(slot) == own.lanes
+            });
         !is_own_key && self.own_id.is_none_or(|own| table.id_lanes(slot) != own)
     }
 

@@ -46,6 +46,11 @@ const COUNTED: u64 = 3;
 pub struct Word(pub u64);
 
 impl Word {
+    /// All roles, for [`Word::is_among`].
+    pub const LIVE: u8 = 0b1111_1100;
+    /// The role of leechers, for [`Word::is_among`].
+    pub const LEECHERS: u8 = 1 << LEECHER | 1 << (LEECHER + COUNTED);
+
     /// A slot nobody has claimed. All memory of a table starts as this.
     pub const EMPTY: Word = Word(0);
 
@@ -110,9 +115,19 @@ impl Word {
         self.0 >> TICK_SHIFT & TICK_MASK
     }
 
+    /// Whether its state is among `states`, one bit each.
+    pub const fn is_among(self, states: u8) -> bool {
+        states >> self.state() & 1 != 0
+    }
+
+    /// Whether the key's bits are those.
+    pub const fn has_bits(self, bits: u64) -> bool {
+        (self.0 ^ bits) & KEY_MASK == 0
+    }
+
     /// Whether the key is the one of `key`, as far as it is in this word.
     pub const fn has_key(self, key: &Key) -> bool {
-        (self.0 ^ key.bits) & KEY_MASK == 0
+        self.has_bits(key.bits)
     }
 
     /// The slot of `key`, whose id is being written.
@@ -254,16 +269,43 @@ impl Ticks {
 
     /// Whether a peer last seen at `tick` is past its time.
     pub const fn has_expired(self, now: Now, tick: u64) -> bool {
-        let period = (TICK_MASK + 1) << self.shift;
-        let age = (now.secs() as u64).wrapping_sub(tick << self.shift) & (period - 1);
-        // The last eighth of the period is the near future: moments rounded up, and threads whose
-        // clocks were read in another order.
-        age > self.ttl as u64 && age < period - period / 8
+        !self.ages(now).is_young(tick)
     }
 
-    /// The later of two ticks that are less than half a period apart.
-    pub const fn later(one: u64, other: u64) -> u64 {
-        if one.wrapping_sub(other) & TICK_MASK <= TICK_MASK / 2 { one } else { other }
+    /// The ages of peers at a moment.
+    pub const fn ages(self, now: Now) -> Ages {
+        let period = (TICK_MASK + 1) << self.shift;
+        // The last eighth of the period is the near future: moments rounded up, and threads whose
+        // clocks were read in another order. It is put before age 0.
+        let future = period / 8;
+        Ages {
+            now: now.secs() as u64 + future,
+            shift: self.shift,
+            mask: period - 1,
+            oldest: self.ttl as u64 + future,
+        }
+    }
+
+    /// The tick to keep of a peer seen at `before` that is seen again at `tick`: the new one, unless
+    /// the old one is of the near future, by a thread that read its clock a little later.
+    pub const fn later(tick: u64, before: u64) -> u64 {
+        if before.wrapping_sub(tick) & TICK_MASK <= TICK_MASK / 8 { before } else { tick }
+    }
+}
+
+/// The ages of peers at one moment; see [`Ticks`].
+#[derive(Clone, Copy, Debug)]
+pub struct Ages {
+    now: u64,
+    shift: u32,
+    mask: u64,
+    oldest: u64,
+}
+
+impl Ages {
+    /// Whether a peer last seen at `tick` is within its time.
+    pub const fn is_young(&self, tick: u64) -> bool {
+        self.now.wrapping_sub(tick << self.shift) & self.mask <= self.oldest
     }
 }
 
@@ -308,6 +350,18 @@ mod tests {
             prop_assert!(!expired || age > ttl, "not early");
             prop_assert!(expired || age <= ttl + ticks.slack(), "not late");
         }
+    }
+
+    #[test]
+    fn peer_seen_again_is_young_however_old_it_was() {
+        let ticks = Ticks::new(1_000);
+        for age in 0..3_500 {
+            let now = Now::from_secs(10_000 + age);
+            let tick = Ticks::later(ticks.stamp(now), ticks.stamp(Now::from_secs(10_000)));
+            assert_eq!(tick, ticks.stamp(now));
+        }
+        let (early, late) = (Now::from_secs(4_095), Now::from_secs(4_097));
+        assert_eq!(Ticks::later(ticks.stamp(early), ticks.stamp(late)), ticks.stamp(late));
     }
 
     #[test]

@@ -44,6 +44,8 @@ const ALIGN: usize = 16;
 const HAS_IDS: u64 = 1 << 63;
 /// Bytes from which on a table is mapped by itself: 32 pages, of which half a page is lost.
 const MAPPED_MIN: usize = 128 * 1024;
+/// Bytes from which on large pages are asked for: four of them.
+const HUGE_MIN: usize = 8 * 1024 * 1024;
 /// A batch of at least as many objects as threads hold a guard at the moment can be given back.
 const BATCH: usize = 64;
 
@@ -308,13 +310,25 @@ fn obtain(layout: Layout) -> *mut u8 {
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // Safety: a new mapping touches no other; the kernel fills it with zeros when touched.
         unsafe { mmap_anonymous(ptr::null_mut(), layout.size(), access, flags) }
-            .map_or(ptr::null_mut(), <*mut c_void>::cast)
+            .map_or(ptr::null_mut(), |base| huge(base, layout.size()).cast())
     } else {
         // Safety: a layout is never of size zero: there is a pointer in every table.
         unsafe { alloc_zeroed(layout) }
     };
     if base.is_null() {
         handle_alloc_error(layout);
+    }
+    base
+}
+
+/// Asks for large pages for a mapping of many: announces look at a few slots anywhere in it, and a
+/// processor remembers where some thousand pages are. Pages fill evenly, so none is wasted.
+fn huge(base: *mut c_void, size: usize) -> *mut c_void {
+    #[cfg(target_os = "linux")]
+    if size >= HUGE_MIN {
+        // Safety: the mapping is our own, and the advice changes nothing that is stored in it.
+        // Where it is refused, small pages do.
+        let _ = unsafe { rustix::mm::madvise(base, size, rustix::mm::Advice::LinuxHugepage) };
     }
     base
 }
