@@ -2,15 +2,23 @@
 //!
 //! Read [`Swarms`] first: it is the whole face of this room.
 //!
-//! - [`store`]: the torrents, spread over shards.
-//! - [`peers`]: the peers of one torrent.
+//! - [`store`]: the map of all swarms, and the counts of the whole store.
+//! - [`members`]: one swarm, its counts, and how it ends.
+//! - [`choose`]: which peers an announcer is given.
+//! - [`map`]: the peers of one swarm and address family, in lock-free tables.
+//! - [`word`]: how a peer is written in machine words.
+//!
+//! `docs/swarm.md` draws the memory and says why it holds what it promises.
 
+mod choose;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod peers;
+mod map;
+mod members;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod word;
 
 pub use store::Swarms;
 

@@ -1,75 +1,103 @@
-//! The torrents, spread over shards by a keyed hash of the info hash, so that a stranger cannot
-//! aim at one shard.
+//! The map of all swarms, and the counts of the whole store.
+//!
+//! The map is spread over many small ones by a keyed hash of the info hash, so that a step of the
+//! sweep has a part to itself, and a map that grows is a small one.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::peers::{Change, FamilyPeers, Record, Taker};
+use papaya::HashMap;
+use seize::Collector;
+
+use super::choose::{Taker, kept_id};
+use super::map::grow::Context;
+use super::map::memory::Guard;
+use super::map::table::{Entry, Tally};
+use super::members::{Family, Members};
+use super::word::{Key, LANES_V4, LANES_V6, Ticks};
 use super::{Arrival, FamilyTotals, Full, Totals, Want};
 use crate::clock::Now;
 use crate::config;
-use crate::protocol::announce::{
-    Counts, PEER_V4_LEN, PEER_V6_LEN, Peers, Role, compact_v4, compact_v6,
-};
+use crate::protocol::announce::{Counts, Peers};
 use crate::protocol::ids::{InfoHash, PeerId};
 
-/// Shards of the store. Two workers meet in one with a chance of 1 in 1,024.
-const SHARDS: usize = 1024;
+/// Parts of the map.
+const PARTS: usize = 1024;
 
 /// Steps in which a round of the sweep is done; see [`Swarms::sweep_step`].
-pub const SWEEP_STEPS: usize = SHARDS;
+pub const SWEEP_STEPS: usize = PARTS;
+
+type Part = HashMap<Members, (), RandomState>;
 
 /// Every swarm this tracker knows.
 ///
 /// All methods may be called from any number of threads at once. Reading creates nothing, and a
 /// swarm is dropped with its last peer, its count of completions included.
-#[derive(Debug)]
 pub struct Swarms {
-    shards: Box<[Mutex<Shard>]>,
+    parts: Box<[Part]>,
+    collector: Arc<Collector>,
     hasher: RandomState,
     limits: Limits,
     totals: Meters,
 }
 
-type Shard = HashMap<InfoHash, Swarm>;
-
-#[derive(Debug)]
-struct Swarm {
-    v4: FamilyPeers<PEER_V4_LEN>,
-    v6: FamilyPeers<PEER_V6_LEN>,
-    completed: u32,
-}
-
 #[derive(Debug)]
 struct Limits {
-    peer_ttl: u32,
+    ticks: Ticks,
     peers: u64,
     torrents: u64,
     keep_ids: bool,
 }
 
 /// [`Totals`] as they are kept. Relaxed throughout: each is a lone number that is right once every
-/// thread is at rest; the one that guards a cap is changed by compare-and-swap.
+/// thread is at rest; those that guard a cap are changed by compare-and-swap when they grow.
+/// Each has its own cache line, so that peers of one family do not slow those of the other.
 #[derive(Debug, Default)]
 struct Meters {
-    torrents: AtomicU64,
-    peers: AtomicU64,
-    seeders_v4: AtomicU64,
-    seeders_v6: AtomicU64,
-    peers_v4: AtomicU64,
+    torrents: Meter,
+    peers: Meter,
+    seeders_v4: Meter,
+    seeders_v6: Meter,
+    peers_v4: Meter,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Meter(AtomicU64);
+
+impl std::fmt::Debug for Swarms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Swarms")
+            .field("limits", &self.limits)
+            .field("totals", &self.totals())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A peer that announces or leaves, as the tables know it.
+struct Caller {
+    family: Family,
+    entry: Entry,
 }
 
 impl Swarms {
     /// An empty store with the limits of `config`.
     pub fn new(config: &config::Swarm) -> Swarms {
+        let collector = Arc::new(Collector::new());
+        let part = || {
+            HashMap::builder()
+                .hasher(RandomState::new())
+                .shared_collector(Arc::clone(&collector))
+                .build()
+        };
         Swarms {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            parts: (0..PARTS).map(|_| part()).collect(),
+            collector: Arc::clone(&collector),
             hasher: RandomState::new(),
             limits: Limits {
-                peer_ttl: config.peer_ttl,
+                ticks: Ticks::new(config.peer_ttl),
                 peers: config.peers_total_max,
                 torrents: config.torrents_max,
                 keep_ids: config.peer_ids,
@@ -93,217 +121,256 @@ impl Swarms {
         peers: &mut Peers,
     ) -> Result<Counts, Full> {
         peers.clear();
-        let mut shard = self.shard(&arrival.info_hash);
-        let is_known = shard.get(&arrival.info_hash).is_some_and(|swarm| swarm.knows(arrival.peer));
-        if !is_known {
-            self.totals.reserve(&self.limits, !shard.contains_key(&arrival.info_hash))?;
-        }
-        let swarm = shard.entry(arrival.info_hash).or_insert_with(|| Swarm::new(&self.hasher));
-        let kept_id = if self.limits.keep_ids { arrival.peer_id } else { PeerId([0; 20]) };
-        let record = Record { seen: now, has_counted: false, peer_id: kept_id };
-        let change = match arrival.peer {
-            SocketAddr::V4(peer) => swarm.v4.upsert(compact_v4(peer), record, arrival),
-            SocketAddr::V6(peer) => swarm.v6.upsert(compact_v6(peer), record, arrival),
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let caller = self.caller(now, arrival);
+        let (members, tally) = self.take_in(cx, arrival.info_hash, &caller)?;
+        self.totals.apply(caller.family, &tally);
+        let mut taker = Taker {
+            now,
+            ticks: self.limits.ticks,
+            role: arrival.role,
+            own_key: None,
+            own_id: caller.entry.id,
+            with_ids: want.peer_ids && self.limits.keep_ids,
+            peers_max: want.peers,
+            rng,
+            peers,
         };
-        self.totals.apply(arrival.peer, change);
-        swarm.completed = swarm.completed.saturating_add(u32::from(change.has_completed));
-        swarm.choose(now, &self.limits, arrival, want, rng, peers);
-        Ok(swarm.counts())
+        choose(cx, members, &caller, want, &mut taker);
+        Ok(members.counts().unwrap_or_default())
+    }
+
+    fn caller(&self, now: Now, arrival: &Arrival) -> Caller {
+        let key = Key::new(arrival.peer);
+        let (family, hash) = match arrival.peer {
+            SocketAddr::V4(_) => (Family::V4, key.hash::<LANES_V4>(&self.hasher)),
+            SocketAddr::V6(_) => (Family::V6, key.hash::<LANES_V6>(&self.hasher)),
+        };
+        let entry = Entry {
+            key,
+            hash,
+            id: kept_id(self.limits.keep_ids, &arrival.peer_id),
+            tick: self.limits.ticks.stamp(now),
+            role: arrival.role,
+            completed: arrival.completed,
+        };
+        Caller { family, entry }
+    }
+
+    /// Renews a peer, or takes it in, with its swarm if need be.
+    fn take_in<'g>(
+        &self,
+        cx: Context<'g, '_>,
+        info_hash: InfoHash,
+        caller: &Caller,
+    ) -> Result<(&'g Members, Tally), Full> {
+        let part = self.part(&info_hash);
+        let family = caller.family;
+        loop {
+            let found = part.get_key_value(&info_hash, cx.guard).map(|(members, ())| members);
+            if let Some(members) = found {
+                if let Some(tally) = members.renew(cx, family, &caller.entry) {
+                    return Ok((members, tally));
+                }
+                self.totals.reserve(&self.limits, family, false)?;
+                if members.reserve(family) {
+                    return Ok((members, members.insert(cx, family, &caller.entry)));
+                }
+                self.totals.release(family, false);
+                unlink(part, &info_hash, cx.guard);
+                continue;
+            }
+            self.totals.reserve(&self.limits, family, true)?;
+            let members = Members::with_place(info_hash, family);
+            let tally = members.insert(cx, family, &caller.entry);
+            if part.try_insert(members, (), cx.guard).is_err() {
+                self.totals.release(family, true); // another thread was first
+                continue;
+            }
+            if let Some((members, ())) = part.get_key_value(&info_hash, cx.guard) {
+                return Ok((members, tally));
+            }
+            // It was emptied and unlinked since. What came is counted, and what went; the peer
+            // comes again.
+            self.totals.apply(family, &tally);
+        }
     }
 
     /// Takes a peer out of a swarm. The counts are those of the swarm without it; all zero for a
     /// swarm nobody knows. Where peer ids are kept, a peer leaves only under the id it came with,
     /// so that neighbours behind one address cannot dismiss each other.
     pub fn stop(&self, info_hash: &InfoHash, peer: SocketAddr, peer_id: &PeerId) -> Counts {
-        let mut shard = self.shard(info_hash);
-        let Some(swarm) = shard.get_mut(info_hash) else { return Counts::default() };
-        let required = self.limits.keep_ids.then_some(peer_id);
-        let removed = match peer {
-            SocketAddr::V4(peer) => swarm.v4.remove(&compact_v4(peer), required),
-            SocketAddr::V6(peer) => swarm.v6.remove(&compact_v6(peer), required),
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let part = self.part(info_hash);
+        let Some((members, ())) = part.get_key_value(info_hash, &guard) else {
+            return Counts::default();
         };
-        if let Some(role) = removed {
-            self.totals.apply(peer, Change { from: Some(role), to: None, has_completed: false });
+        let family = if peer.is_ipv4() { Family::V4 } else { Family::V6 };
+        let id = kept_id(self.limits.keep_ids, peer_id);
+        if let Some(tally) = members.remove(cx, family, &Key::new(peer), id.as_ref()) {
+            self.totals.apply(family, &tally);
+            self.end_if_empty(part, members, &guard);
         }
-        let counts = swarm.counts();
-        if swarm.is_empty() {
-            shard.remove(info_hash);
-            self.totals.torrents.fetch_sub(1, Ordering::Relaxed);
-        }
-        counts
+        members.counts().unwrap_or_default()
     }
 
     /// The size of one swarm; `None` when nobody is in it.
     pub fn scrape(&self, info_hash: &InfoHash) -> Option<Counts> {
-        self.shard(info_hash).get(info_hash).map(Swarm::counts)
+        let guard = self.collector.enter();
+        let (members, ()) = self.part(info_hash).get_key_value(info_hash, &guard)?;
+        members.counts()
     }
 
     /// The sizes of up to `torrents_max` swarms, in no order. For full scrapes; takes time
-    /// proportional to their number, one shard after the other.
+    /// proportional to their number, one part of the map after the other.
     pub fn list(&self, torrents_max: usize) -> Vec<(InfoHash, Counts)> {
         let mut listed = Vec::new();
-        for shard in &self.shards {
-            let shard = lock(shard);
-            let room = torrents_max - listed.len();
-            listed.extend(shard.iter().take(room).map(|(hash, swarm)| (*hash, swarm.counts())));
+        for part in &self.parts {
+            let guard = self.collector.enter();
+            let counted = part
+                .keys(&guard)
+                .filter_map(|members| members.counts().map(|counts| (members.info_hash(), counts)));
+            listed.extend(counted.take(torrents_max - listed.len()));
         }
         listed
     }
 
     /// Drops the expired peers of one part of the store: `step` from 0 to [`SWEEP_STEPS`] − 1.
     /// A round of all steps drops every peer that had expired before the round began.
+    ///
+    /// Rounds must follow each other within twice the time to live: ages are kept modulo four
+    /// times that, so what is never swept would in the end pass for young again.
     pub fn sweep_step(&self, now: Now, step: usize) {
-        let mut shard = lock(&self.shards[step % SHARDS]);
-        let ttl = self.limits.peer_ttl;
-        let torrents_before = shard.len();
-        shard.retain(|_, swarm| {
-            let v4 = swarm.v4.drop_expired(now, ttl);
-            let v6 = swarm.v6.drop_expired(now, ttl);
-            self.totals.subtract(v4, v6);
-            !swarm.is_empty()
-        });
-        let dropped = (torrents_before - shard.len()) as u64;
-        self.totals.torrents.fetch_sub(dropped, Ordering::Relaxed);
-        if shard.len() < shard.capacity() / 4 {
-            shard.shrink_to_fit(); // gives memory back after a flood
+        let part = &self.parts[step % PARTS];
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        for members in part.keys(&guard) {
+            for family in [Family::V4, Family::V6] {
+                let tally = members.sweep(cx, family, now, self.limits.ticks);
+                self.totals.apply(family, &tally);
+            }
+            self.end_if_empty(part, members, &guard);
         }
     }
 
-    /// Seconds for which a peer may be kept and handed out beyond its time to live, since a store
-    /// may keep ages more coarsely than by the second. This one does not.
+    /// Seconds for which a peer may be kept and handed out beyond its time to live, since ages are
+    /// kept in ticks.
     pub const fn age_slack(&self) -> u32 {
-        0
+        self.limits.ticks.slack()
     }
 
     /// The sizes of the whole store.
     pub fn totals(&self) -> Totals {
-        let read = |meter: &AtomicU64| meter.load(Ordering::Relaxed);
-        let peers_v4 = read(&self.totals.peers_v4);
-        let peers_v6 = read(&self.totals.peers).saturating_sub(peers_v4);
+        let totals = &self.totals;
+        let peers_v4 = totals.peers_v4.read();
+        let peers_v6 = totals.peers.read().saturating_sub(peers_v4);
         let family = |peers: u64, seeders: u64| FamilyTotals {
             seeders,
             leechers: peers.saturating_sub(seeders),
         };
         Totals {
-            torrents: read(&self.totals.torrents),
-            v4: family(peers_v4, read(&self.totals.seeders_v4)),
-            v6: family(peers_v6, read(&self.totals.seeders_v6)),
+            torrents: totals.torrents.read(),
+            v4: family(peers_v4, totals.seeders_v4.read()),
+            v6: family(peers_v6, totals.seeders_v6.read()),
         }
     }
 
-    fn shard(&self, info_hash: &InfoHash) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.hasher.hash_one(info_hash) as usize % SHARDS])
+    fn part(&self, info_hash: &InfoHash) -> &Part {
+        &self.parts[self.hasher.hash_one(info_hash) as usize % PARTS]
+    }
+
+    fn end_if_empty(&self, part: &Part, members: &Members, guard: &Guard<'_>) {
+        if members.close() {
+            self.totals.torrents.subtract(1);
+            unlink(part, &members.info_hash(), guard);
+        }
     }
 }
 
-/// A poisoned shard is still used: its maps are whole after every statement here.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// Takes a closed swarm out of the map. Whoever meets one does so, and the first succeeds.
+fn unlink(part: &Part, info_hash: &InfoHash, guard: &Guard<'_>) {
+    let _ = part.remove_if(info_hash, |members, ()| members.is_closed(), guard);
 }
 
-impl Swarm {
-    fn new(hasher: &RandomState) -> Swarm {
-        Swarm { v4: FamilyPeers::new(hasher), v6: FamilyPeers::new(hasher), completed: 0 }
+/// Fills the list from both families, the announcer's own first.
+fn choose(
+    cx: Context<'_, '_>,
+    members: &Members,
+    caller: &Caller,
+    want: Want,
+    taker: &mut Taker<'_>,
+) {
+    let own_first = [Some(caller.entry.key), None];
+    let families = match caller.family {
+        Family::V4 => [Family::V4, Family::V6],
+        Family::V6 => [Family::V6, Family::V4],
+    };
+    for (family, own_key) in families.into_iter().zip(own_first) {
+        if own_key.is_none() && !want.other_family {
+            return;
+        }
+        taker.own_key = own_key;
+        match family {
+            Family::V4 => members.v4().view(cx).iter().for_each(|view| taker.choose(cx, view)),
+            Family::V6 => members.v6().view(cx).iter().for_each(|view| taker.choose(cx, view)),
+        }
+    }
+}
+
+impl Meter {
+    fn read(&self) -> u64 {
+        let count = self.0.load(Ordering::Relaxed);
+        if count > i64::MAX as u64 { 0 } else { count } // below zero for a moment
     }
 
-    fn knows(&self, peer: SocketAddr) -> bool {
-        match peer {
-            SocketAddr::V4(peer) => self.v4.role_of(&compact_v4(peer)).is_some(),
-            SocketAddr::V6(peer) => self.v6.role_of(&compact_v6(peer)).is_some(),
+    fn add(&self, change: i64) {
+        if change != 0 {
+            self.0.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+    fn subtract(&self, number: u64) {
+        self.0.fetch_sub(number, Ordering::Relaxed);
     }
 
-    fn counts(&self) -> Counts {
-        let paused = self.v4.count(Role::Paused) + self.v6.count(Role::Paused);
-        Counts {
-            seeders: self.v4.count(Role::Seeder) + self.v6.count(Role::Seeder),
-            leechers: self.v4.count(Role::Leecher) + self.v6.count(Role::Leecher) + paused,
-            paused,
-            completed: self.completed,
-        }
-    }
-
-    fn choose(
-        &mut self,
-        now: Now,
-        limits: &Limits,
-        arrival: &Arrival,
-        want: Want,
-        rng: &mut fastrand::Rng,
-        peers: &mut Peers,
-    ) {
-        let mut taker = Taker {
-            now,
-            peer_ttl: limits.peer_ttl,
-            role: arrival.role,
-            own_id: limits.keep_ids.then_some(arrival.peer_id),
-            with_ids: want.peer_ids && limits.keep_ids,
-            peers_max: want.peers,
-            rng,
-            peers,
-        };
-        match arrival.peer {
-            SocketAddr::V4(peer) => {
-                self.v4.choose(Some(&compact_v4(peer)), &mut taker);
-                if want.other_family {
-                    self.v6.choose(None, &mut taker);
-                }
-            }
-            SocketAddr::V6(peer) => {
-                self.v6.choose(Some(&compact_v6(peer)), &mut taker);
-                if want.other_family {
-                    self.v4.choose(None, &mut taker);
-                }
-            }
-        }
+    /// Adds one, unless that would exceed `max`.
+    fn reserve(&self, max: u64) -> bool {
+        let below = |count: u64| (count < max).then_some(count + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_ok()
     }
 }
 
 impl Meters {
     /// Makes room for one more peer, and for its torrent where that is new too.
-    fn reserve(&self, limits: &Limits, with_torrent: bool) -> Result<(), Full> {
-        let below = |max: u64| move |count: u64| (count < max).then_some(count + 1);
-        let relaxed = Ordering::Relaxed;
-        if with_torrent {
-            let fits = self.torrents.fetch_update(relaxed, relaxed, below(limits.torrents));
-            fits.map_err(|_| Full::Torrents)?;
+    fn reserve(&self, limits: &Limits, family: Family, with_torrent: bool) -> Result<(), Full> {
+        if with_torrent && !self.torrents.reserve(limits.torrents) {
+            return Err(Full::Torrents);
         }
-        self.peers.fetch_update(relaxed, relaxed, below(limits.peers)).map_err(|_| {
-            self.torrents.fetch_sub(u64::from(with_torrent), relaxed);
-            Full::Peers
-        })?;
+        if !self.peers.reserve(limits.peers) {
+            self.torrents.subtract(u64::from(with_torrent));
+            return Err(Full::Peers);
+        }
+        self.peers_v4.add(i64::from(family == Family::V4));
         Ok(())
     }
 
-    /// Follows a peer's change of role. Its arrival was counted in `peers` by `reserve`.
-    fn apply(&self, peer: SocketAddr, change: Change) {
-        let is_v4 = peer.is_ipv4();
-        let seeders = if is_v4 { &self.seeders_v4 } else { &self.seeders_v6 };
-        if change.from == Some(Role::Seeder) {
-            seeders.fetch_sub(1, Ordering::Relaxed);
-        }
-        if change.to == Some(Role::Seeder) {
-            seeders.fetch_add(1, Ordering::Relaxed);
-        }
-        if is_v4 && change.from.is_none() {
-            self.peers_v4.fetch_add(1, Ordering::Relaxed);
-        }
-        if change.to.is_none() {
-            self.peers_v4.fetch_sub(u64::from(is_v4), Ordering::Relaxed);
-            self.peers.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Gives back what `reserve` made room for.
+    fn release(&self, family: Family, with_torrent: bool) {
+        self.torrents.subtract(u64::from(with_torrent));
+        self.apply(family, &Tally { peers: -1, ..Tally::default() });
     }
 
-    /// Takes off what a sweep dropped.
-    fn subtract(&self, v4: FamilyTotals, v6: FamilyTotals) {
-        let peers_v4 = v4.seeders + v4.leechers;
-        self.seeders_v4.fetch_sub(v4.seeders, Ordering::Relaxed);
-        self.seeders_v6.fetch_sub(v6.seeders, Ordering::Relaxed);
-        self.peers_v4.fetch_sub(peers_v4, Ordering::Relaxed);
-        self.peers.fetch_sub(peers_v4 + v6.seeders + v6.leechers, Ordering::Relaxed);
+    /// Follows what a call has changed. A new peer was counted by `reserve`.
+    fn apply(&self, family: Family, tally: &Tally) {
+        match family {
+            Family::V4 => {
+                self.peers_v4.add(tally.peers);
+                self.seeders_v4.add(tally.seeders);
+            }
+            Family::V6 => self.seeders_v6.add(tally.seeders),
+        }
+        self.peers.add(tally.peers);
     }
 }
