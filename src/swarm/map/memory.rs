@@ -20,7 +20,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+pub use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use seize::{Collector, Guard as _, LocalGuard};
@@ -194,7 +195,7 @@ pub struct Root<const LANES: usize>(AtomicPtr<Head>);
 
 impl<const LANES: usize> Root<LANES> {
     /// No table.
-    pub const fn new() -> Root<LANES> {
+    pub fn new() -> Root<LANES> {
         Root(AtomicPtr::new(ptr::null_mut()))
     }
 

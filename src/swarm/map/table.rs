@@ -6,9 +6,9 @@
 //! the search, where all who bring the same key must meet; and where ids are kept, a peer that
 //! left never comes back to life in its slot, so that who passed it need not look back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::memory::Table;
+use super::memory::{AtomicU64, Table};
 use crate::protocol::announce::Role;
 use crate::swarm::word::{IdLanes, Key, LANES_ID, LANES_V6, Ticks, Word};
 

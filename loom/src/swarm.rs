@@ -1,0 +1,5 @@
+//! What the models need of `src/swarm`.
+
+pub mod map;
+#[path = "../../src/swarm/word.rs"]
+pub mod word;

@@ -1,0 +1,140 @@
+//! The peers of one swarm and address family, wherever their table is at the moment.
+
+use super::grow::{Context, View};
+use super::memory::{Fresh, Root};
+use super::shape::Shape;
+use super::table::{Entry, Put, Tally, Visit};
+
+use crate::clock::Now;
+use crate::swarm::word::{IdLanes, Key, Ticks};
+
+/// The peers of one swarm with keys of `LANES` words beside the state word.
+///
+/// Any number of threads may call anything at once; none waits for another.
+pub struct PeerMap<const LANES: usize> {
+    root: Root<LANES>,
+}
+
+impl<const LANES: usize> PeerMap<LANES> {
+    /// No peers. Takes no memory beside its pointer.
+    pub fn new() -> PeerMap<LANES> {
+        PeerMap { root: Root::new() }
+    }
+
+    /// Renews a peer that is here. Tells whether it was.
+    pub fn renew(&self, cx: Context<'_, '_>, entry: &Entry, peers: usize) -> Option<Tally> {
+        let mut visit = Visit::new(entry, 0);
+        self.visit(cx, &mut visit, peers).then(|| settled(&visit))
+    }
+
+    /// Takes a peer in, for whom a place was reserved and counted, or renews it. The tally says
+    /// whether the place was needed. `peers` is roughly how many there are.
+    pub fn insert(&self, cx: Context<'_, '_>, entry: &Entry, peers: usize) -> Tally {
+        let mut visit = Visit::new(entry, 1);
+        while !self.visit(cx, &mut visit, peers) {
+            let shape = Shape::for_peers(1, entry.id.is_some());
+            self.root.publish_first(Fresh::new(shape), cx.guard);
+        }
+        settled(&visit)
+    }
+
+    /// Leads a visit to its end; false when the peer is unknown, or there is no table yet.
+    fn visit(&self, cx: Context<'_, '_>, visit: &mut Visit<'_>, peers: usize) -> bool {
+        while let Some(view) = self.root.view_to_write(cx, visit.entry.hash) {
+            match view.main.put(visit) {
+                Put::Done => return true,
+                Put::Unknown => return false,
+                Put::Moved => self.pass(cx, &view),
+                Put::Full => self.root.resize(cx, &view, peers + 1),
+            }
+        }
+        false
+    }
+
+    /// Makes way where a table was found frozen.
+    fn pass<'g>(&self, cx: Context<'g, '_>, view: &View<'g, LANES>) {
+        if view.main.next(cx.guard).is_none() {
+            self.root.replace_whole(cx, &view.main); // another thread was at it; one of us is first
+        }
+    }
+
+    /// Takes a peer out, if it is here and bears `id` where ids are kept.
+    pub fn remove(&self, cx: Context<'_, '_>, key: &Key, id: Option<&IdLanes>) -> Option<Tally> {
+        let hash = key.hash::<LANES>(cx.hasher);
+        loop {
+            let view = self.root.view_to_write(cx, hash)?;
+            match view.main.take(key, hash, id) {
+                Ok(word) => {
+                    return word.map(|word| {
+                        let mut tally = Tally::default();
+                        tally.remove(word);
+                        tally
+                    });
+                }
+                Err(()) => self.pass(cx, &view),
+            }
+        }
+    }
+
+    /// Where the peers are, for who chooses some.
+    pub fn view<'g>(&self, cx: Context<'g, '_>) -> Option<View<'g, LANES>> {
+        self.root.view(cx)
+    }
+
+    /// Takes out all peers that have expired, and makes the table smaller where it has become much
+    /// too large for the rest. `peers` is how many there are before.
+    pub fn sweep(&self, cx: Context<'_, '_>, now: Now, ticks: Ticks, peers: usize) -> Tally {
+        let mut tally = Tally::default();
+        while let Some(view) = self.root.view(cx) {
+            if let Some(old) = &view.old {
+                self.root.complete(cx, old, &view.main);
+                continue;
+            }
+            if !sweep_table(&view, now, ticks, &mut tally) {
+                self.pass(cx, &view);
+                continue;
+            }
+            let left = peers.saturating_sub(tally.peers.unsigned_abs() as usize);
+            let total = view.main.shape().total();
+            if left * 4 >= total || Shape::for_peers(left, false).total() * 2 > total {
+                break;
+            }
+            self.root.resize(cx, &view, left);
+        }
+        tally
+    }
+}
+
+/// What a visit changed, with the places that it did not need.
+fn settled(visit: &Visit<'_>) -> Tally {
+    Tally { peers: -visit.places, ..visit.tally }
+}
+
+/// False when the table is being replaced.
+fn sweep_table<const LANES: usize>(
+    view: &View<'_, LANES>,
+    now: Now,
+    ticks: Ticks,
+    tally: &mut Tally,
+) -> bool {
+    let shape = view.main.shape();
+    for segment in 0..shape.segments {
+        for slot in segment * shape.slots..(segment + 1) * shape.slots {
+            loop {
+                let word = view.main.state(slot);
+                if word.is_frozen() {
+                    return false;
+                }
+                if !word.is_live() || !ticks.has_expired(now, word.tick()) {
+                    break;
+                }
+                if view.main.expire(slot, word) {
+                    tally.remove(word);
+                    break;
+                }
+            }
+        }
+        view.main.clear_marks(segment);
+    }
+    true
+}
