@@ -140,7 +140,8 @@ impl Taker<'_> {
         }
     }
 
-    /// Looks at single slots, or at pairs of them. All are equally likely to be met, and so is what stands in them.
+    /// Looks at single slots, or at pairs of them. All are equally likely to be met, and so is what
+    /// stands in them.
     fn walk<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         let total = view.main.shape().total();
         let room = self.peers_max - self.peers.len();
@@ -242,8 +243,8 @@ impl Taker<'_> {
         found.count = 0;
     }
 
-    /// A stride below `units` that has no common divisor with it, which is a number below 8 times a power
-    /// of two ([`Shape`](super::map::shape::Shape)).
+    /// A stride below `units` that has no common divisor with it, which is a number below 8 times a
+    /// power of two ([`Shape`](super::map::shape::Shape)).
     fn stride(&mut self, units: usize) -> usize {
         loop {
             let stride = self.rng.usize(..units) | 1;

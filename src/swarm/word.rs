@@ -239,7 +239,8 @@ pub fn peer_id(lanes: IdLanes) -> PeerId {
 ///
 /// A tick is chosen as short as it may be for 2^12 of them to last four times to live. A moment is
 /// rounded up to its tick, so that a peer is never dropped early, and kept for less than a tick too
-/// long: exactly the time to live where a tick is a second, up to 3 s longer at an hour, 63 s at 18.
+/// long: exactly the time to live where a tick is a second, up to 3 s longer at an hour, and 63 s
+/// at 18 hours.
 ///
 /// Invariant: every word is looked at by a sweep before it is three times to live old, or it would
 /// be taken for one from the future; see [`Swarms::sweep_step`](super::Swarms::sweep_step).

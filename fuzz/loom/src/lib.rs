@@ -2,7 +2,7 @@
 #![cfg(loom)]
 #![allow(dead_code)] // only a part of the rooms is asked for here
 
-#[path = "../../src/clock.rs"]
+#[path = "../../../src/clock.rs"]
 pub mod clock;
 pub mod protocol;
 pub mod swarm;

@@ -1,5 +1,5 @@
 //! What the models need of `src/swarm`.
 
 pub mod map;
-#[path = "../../src/swarm/word.rs"]
+#[path = "../../../src/swarm/word.rs"]
 pub mod word;
