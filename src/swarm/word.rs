@@ -287,7 +287,7 @@ impl Ticks {
         }
     }
 
-    /// The tick to keep of a peer seen at `before` that is seen again at `tick`: the new one, unless
+    /// The tick to keep of a peer seen at `before` and again at `tick`: the new one, unless
     /// the old one is of the near future, by a thread that read its clock a little later.
     pub const fn later(tick: u64, before: u64) -> u64 {
         if before.wrapping_sub(tick) & TICK_MASK <= TICK_MASK / 8 { before } else { tick }
