@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::http_head::{self, Head, Method, no_fields};
 
 const QUERY: &str = "info_hash=%124Vx%9A%BC%DE%F1%23Eg%89%AB%CD%EF%124Vx%9A\
     &peer_id=-TR2940-k8hj0wgej6ch&port=51413&uploaded=1&downloaded=2&left=3";
@@ -46,6 +47,102 @@ fn decodes_the_query_of_a_transmission_client() {
             event: Event::Started,
             numwant: Some(80),
             key: Some(0x1f2e_3d4c),
+            ip: None,
+            format: PeerFormat::Compact,
+        })
+    );
+}
+
+/// The torrent that real clients announced when their requests were recorded.
+const RECORDED: InfoHash =
+    InfoHash(*b"\xea\x42\x73\xaa\x7d\xa6\xcd\xc5\xd9\xc6\xee\x88\xdd\xe8\x3c\xbe\x09\xbe\xc8\xb2");
+
+/// The head of a request, taken apart.
+fn read_head<T>(head: &str, read: impl FnOnce(&Head<'_, '_>) -> T) -> T {
+    assert_eq!(http_head::end(head.as_bytes(), 0), Some(head.len()));
+    read(&Head::decode(head.as_bytes(), &mut no_fields::<16>()).unwrap())
+}
+
+/// Sent by aria2 1.36.0 over IPv6 for a torrent it has whole.
+#[test]
+fn decodes_the_request_of_aria2() {
+    let head = [
+        "GET /announce",
+        "?info_hash=%EABs%AA%7D%A6%CD%C5%D9%C6%EE%88%DD%E8%3C%BE%09%BE%C8%B2", // in capitals
+        "&peer_id=A2-1-36-0-%91%60%7F%B4%12%2C%BA%02%AF%AD",                   // bytes of any kind
+        "&uploaded=0&downloaded=0&left=0&compact=1",
+        "&key=%7F%B4%12%2C%BA%02%AF%AD", // the end of the peer id, not a number in hex
+        "&numwant=50&no_peer_id=1&port=7200&event=started",
+        "&supportcrypto=1", // not known to us
+        " HTTP/1.1\r\n",    // keeps the connection for its next announce
+        "User-Agent: aria2/1.36.0\r\n",
+        "Accept: */*\r\n",
+        "Host: [::1]:7001\r\n",
+        "Want-Digest: SHA-512;q=1, SHA-256;q=1, SHA;q=0.1\r\n",
+        "\r\n",
+    ]
+    .concat();
+    let announce = read_head(&head, |head| {
+        assert_eq!((head.method, head.has_body), (Method::Get, false));
+        assert_eq!((head.keep_alive, head.accepts_gzip()), (true, false));
+        assert_eq!(Route::of(head.path()), Some(Route::Announce));
+        decode_announce(head.query())
+    });
+    assert_eq!(
+        announce,
+        Ok(Announce {
+            info_hash: RECORDED,
+            peer_id: PeerId(*b"A2-1-36-0-\x91\x60\x7f\xb4\x12\x2c\xba\x02\xaf\xad"),
+            port: 7200,
+            uploaded: 0,
+            downloaded: 0,
+            left: 0,
+            event: Event::Started,
+            numwant: Some(50),
+            key: None,
+            ip: None,
+            format: PeerFormat::Compact,
+        })
+    );
+}
+
+/// Sent by libtorrent 2.0.8 over IPv6 for a torrent it has whole.
+#[test]
+fn decodes_the_request_of_libtorrent() {
+    let head = [
+        "GET /announce",
+        "?info_hash=%eaBs%aa%7d%a6%cd%c5%d9%c6%ee%88%dd%e8%3c%be%09%be%c8%b2", // in small letters
+        "&peer_id=-LT2080-I~dKCxR3xvm.",
+        "&port=44149&uploaded=0&downloaded=0&left=0",
+        "&corrupt=0", // not known to us
+        "&key=3DED1F62&event=started&numwant=200&compact=1&no_peer_id=1",
+        "&supportcrypto=1&redundant=0", // not known to us
+        " HTTP/1.1\r\n",
+        "Host: ::1:7001\r\n", // lacks its brackets
+        "User-Agent: libtorrent/2.0.8.0\r\n",
+        "Accept-Encoding: gzip\r\n",
+        "Connection: close\r\n",
+        "\r\n",
+    ]
+    .concat();
+    let announce = read_head(&head, |head| {
+        assert_eq!((head.method, head.has_body), (Method::Get, false));
+        assert_eq!((head.keep_alive, head.accepts_gzip()), (false, true));
+        assert_eq!(Route::of(head.path()), Some(Route::Announce));
+        decode_announce(head.query())
+    });
+    assert_eq!(
+        announce,
+        Ok(Announce {
+            info_hash: RECORDED,
+            peer_id: PeerId(*b"-LT2080-I~dKCxR3xvm."),
+            port: 44_149,
+            uploaded: 0,
+            downloaded: 0,
+            left: 0,
+            event: Event::Started,
+            numwant: Some(200),
+            key: Some(0x3ded_1f62),
             ip: None,
             format: PeerFormat::Compact,
         })

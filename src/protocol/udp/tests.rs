@@ -66,6 +66,94 @@ fn decodes_the_announce_in_bep_15() {
     assert_eq!(encoded, ANNOUNCE);
 }
 
+/// The torrent that real clients announced when their packets were recorded.
+const RECORDED: InfoHash =
+    InfoHash(*b"\xea\x42\x73\xaa\x7d\xa6\xcd\xc5\xd9\xc6\xee\x88\xdd\xe8\x3c\xbe\x09\xbe\xc8\xb2");
+
+/// Sent by aria2 1.36.0 for a torrent it has whole. The two bytes at the end are the count of
+/// extensions of older texts of BEP 15; to BEP 41 they end the options.
+#[test]
+fn decodes_the_announce_of_aria2() {
+    let packet = [
+        b"CONNECTD".as_slice(),                      // connection_id
+        b"\0\0\0\x01",                               // action 1
+        b"\xf3\x29\x8e\x09",                         // transaction_id
+        b"\xea\x42\x73\xaa\x7d\xa6\xcd\xc5\xd9\xc6", // info_hash
+        b"\xee\x88\xdd\xe8\x3c\xbe\x09\xbe\xc8\xb2", // info_hash, its end
+        b"A2-1-36-0-",                               // peer_id
+        b"\x8d\x1d\x64\xfc\xf5\x89\xcf\xdd\xfa\xc5", // peer_id, its end
+        b"\0\0\0\0\0\0\0\0",                         // downloaded 0
+        b"\0\0\0\0\0\0\0\0",                         // left 0
+        b"\0\0\0\0\0\0\0\0",                         // uploaded 0
+        b"\0\0\0\x02",                               // event started
+        b"\0\0\0\0",                                 // ip: the packet's own
+        b"\x63\x4a\x11\xce",                         // key
+        b"\0\0\0\x32",                               // num_want 50
+        b"\x1c\x20",                                 // port 7200
+        b"\0\0",                                     // extensions 0
+    ]
+    .concat();
+    let announce = Announce {
+        info_hash: RECORDED,
+        peer_id: PeerId(*b"A2-1-36-0-\x8d\x1d\x64\xfc\xf5\x89\xcf\xdd\xfa\xc5"),
+        port: 7200,
+        key: Some(0x634a_11ce),
+        numwant: Some(50),
+        uploaded: 0,
+        downloaded: 0,
+        left: 0,
+        ..sample()
+    };
+    let connection_id = u64::from_be_bytes(*b"CONNECTD");
+    let header = Header { connection_id, transaction_id: 0xf329_8e09 };
+    let options = b"\0\0";
+    assert_eq!(Request::decode(&packet), Ok(Request::Announce { header, announce, options }));
+    let mut url = Vec::new();
+    assert!(url_data(options, &mut url));
+    assert_eq!(url, b"");
+}
+
+/// Sent by libtorrent 2.0.8 for a torrent it has whole.
+#[test]
+fn decodes_the_announce_of_libtorrent() {
+    let packet = [
+        b"CONNECTD".as_slice(),                      // connection_id
+        b"\0\0\0\x01",                               // action 1
+        b"\xd0\xdb\xcb\xd4",                         // transaction_id
+        b"\xea\x42\x73\xaa\x7d\xa6\xcd\xc5\xd9\xc6", // info_hash
+        b"\xee\x88\xdd\xe8\x3c\xbe\x09\xbe\xc8\xb2", // info_hash, its end
+        b"-LT2080-OIuLdKXMOgvP",                     // peer_id
+        b"\0\0\0\0\0\0\0\0",                         // downloaded 0
+        b"\0\0\0\0\0\0\0\0",                         // left 0
+        b"\0\0\0\0\0\0\0\0",                         // uploaded 0
+        b"\0\0\0\x02",                               // event started
+        b"\0\0\0\0",                                 // ip: the packet's own
+        b"\x36\x89\x4e\x62",                         // key
+        b"\0\0\0\xc8",                               // num_want 200
+        b"\xac\xef",                                 // port 44271
+        b"\x02\x09/announce",                        // BEP 41: URLData
+    ]
+    .concat();
+    let announce = Announce {
+        info_hash: RECORDED,
+        peer_id: PeerId(*b"-LT2080-OIuLdKXMOgvP"),
+        port: 44_271,
+        key: Some(0x3689_4e62),
+        numwant: Some(200),
+        uploaded: 0,
+        downloaded: 0,
+        left: 0,
+        ..sample()
+    };
+    let connection_id = u64::from_be_bytes(*b"CONNECTD");
+    let header = Header { connection_id, transaction_id: 0xd0db_cbd4 };
+    let options = b"\x02\x09/announce";
+    assert_eq!(Request::decode(&packet), Ok(Request::Announce { header, announce, options }));
+    let mut url = Vec::new();
+    assert!(url_data(options, &mut url));
+    assert_eq!(url, b"/announce");
+}
+
 #[test]
 fn reads_each_event_and_takes_unknown_ones_for_none() {
     for (number, event) in [
