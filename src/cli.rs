@@ -76,17 +76,20 @@ fn carry_out(arguments: Vec<OsString>) -> Result<(), Exit> {
         "-V" | "--version" => Err(Exit::Told(format!("wildkat {}\n", env!("CARGO_PKG_VERSION")))),
         "-h" | "--help" | "help" => Err(Exit::Told(HELP.to_owned())),
         "" => Err(Exit::Usage(HELP.to_owned())),
+        "query" => Err(Exit::Failed("Error: this version has no query tool".to_owned())),
         unknown => Err(Exit::Usage(format!(
             "Error: there is no verb {unknown:?}; `wildkat --help` shows those there are"
         ))),
     }
 }
 
-/// The verb and what follows it. Under its old name, `tracker_server`, the program is `serve`.
+/// The verb and what follows it. Under its old names, `tracker_server` and `tracker_query`, the
+/// program is `serve` and `query`.
 fn verb(arguments: &[String]) -> (&str, &[String]) {
     let (program, rest) = arguments.split_first().map_or(("", &[][..]), |(p, rest)| (p, rest));
     match Path::new(program).file_name().and_then(|name| name.to_str()) {
         Some("tracker_server") => ("serve", rest),
+        Some("tracker_query") => ("query", rest),
         _ => rest.split_first().map_or(("", rest), |(verb, rest)| (verb, rest)),
     }
 }
@@ -121,9 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn old_name_of_the_program_is_the_verb_serve() {
+    fn old_names_of_the_program_are_its_verbs() {
         let Exit::Told(help) = exit(&["/usr/local/bin/tracker_server", "--help"]) else { panic!() };
         assert!(help.contains("--udp-port"), "{help}");
         assert!(matches!(exit(&["tracker_server", "--nonsense"]), Exit::Usage(_)));
+        let query = exit(&["tracker_query", "-t", "udp://t.example:6969"]);
+        assert_eq!(query, exit(&["wildkat", "query"]));
     }
 }
