@@ -16,6 +16,8 @@ use super::*;
 use crate::protocol::announce::Counts;
 use crate::protocol::bencode::{write_bytes, write_int};
 
+use Client::{Aria2, Libtorrent};
+
 /// How long a transfer may take, from the first client's start to the last one's end.
 const TRANSFER_PATIENCE: Duration = Duration::from_mins(1);
 /// The last of its pieces is a short one.
@@ -24,69 +26,52 @@ const PIECE_LEN: usize = 1 << 16;
 
 const V4: &str = "127.0.0.1";
 const V6: &str = "::1";
-const ARIA2: Client = Client::Aria2;
-const LIBTORRENT: Client = Client::Libtorrent;
 
 #[test]
 fn aria2_and_libtorrent_find_each_other_by_udp_over_ipv4() {
-    transfers(V4, &[[(ARIA2, "udp"), (LIBTORRENT, "udp")], [(LIBTORRENT, "udp"), (ARIA2, "udp")]]);
+    both_ways(V4, [(Aria2, "udp"), (Libtorrent, "udp")]);
 }
 
 #[test]
 fn aria2_and_libtorrent_find_each_other_by_http_over_ipv4() {
-    transfers(
-        V4,
-        &[[(ARIA2, "http"), (LIBTORRENT, "http")], [(LIBTORRENT, "http"), (ARIA2, "http")]],
-    );
+    both_ways(V4, [(Aria2, "http"), (Libtorrent, "http")]);
 }
 
 #[test]
 fn aria2_and_libtorrent_find_each_other_by_https_over_ipv4() {
-    transfers(
-        V4,
-        &[[(ARIA2, "https"), (LIBTORRENT, "https")], [(LIBTORRENT, "https"), (ARIA2, "https")]],
-    );
+    both_ways(V4, [(Aria2, "https"), (Libtorrent, "https")]);
 }
 
 #[test]
-fn libtorrent_by_udp_finds_itself_and_aria2_by_http_over_ipv6() {
-    transfers(
-        V6,
-        &[
-            [(LIBTORRENT, "udp"), (LIBTORRENT, "udp")],
-            [(ARIA2, "http"), (LIBTORRENT, "udp")],
-            [(LIBTORRENT, "udp"), (ARIA2, "http")],
-        ],
-    );
+fn aria2_by_http_and_libtorrent_by_udp_find_each_other_over_ipv6() {
+    both_ways(V6, [(Aria2, "http"), (Libtorrent, "udp")]);
+}
+
+#[test]
+fn two_libtorrents_find_each_other_by_udp_over_ipv6() {
+    both_ways(V6, [(Libtorrent, "udp"), (Libtorrent, "udp")]);
 }
 
 #[test]
 fn aria2_and_libtorrent_find_each_other_by_http_over_ipv6() {
-    transfers(
-        V6,
-        &[[(ARIA2, "http"), (LIBTORRENT, "http")], [(LIBTORRENT, "http"), (ARIA2, "http")]],
-    );
+    both_ways(V6, [(Aria2, "http"), (Libtorrent, "http")]);
 }
 
 #[test]
 fn aria2_and_libtorrent_find_each_other_by_https_over_ipv6() {
-    transfers(
-        V6,
-        &[[(ARIA2, "https"), (LIBTORRENT, "https")], [(LIBTORRENT, "https"), (ARIA2, "https")]],
-    );
+    both_ways(V6, [(Aria2, "https"), (Libtorrent, "https")]);
 }
 
-/// A client and the scheme of the URL by which it asks the tracker.
+/// A client, and the scheme of the URL by which it asks the tracker.
 type Role = (Client, &'static str);
 
-/// Runs transfers, each from its first to its second client, at the same time on one server.
-fn transfers(ip: &str, pairs: &[[Role; 2]]) {
-    let server = TestServer::start();
-    let (server, ip) = (&server, ip.parse().unwrap());
+/// Brings a file from `here` to `there` and, at the same time, another one back.
+fn both_ways(ip: &str, [here, there]: [Role; 2]) {
+    let server = &TestServer::start();
+    let ip = ip.parse().unwrap();
     std::thread::scope(|scope| {
-        for [seeder, leecher] in pairs {
-            scope.spawn(move || Transfer::new(server, ip).run(*seeder, *leecher));
-        }
+        scope.spawn(|| Transfer::new(server, ip).run(here, there));
+        scope.spawn(|| Transfer::new(server, ip).run(there, here));
     });
 }
 
@@ -140,21 +125,16 @@ impl Transfer<'_> {
     }
 
     fn start(&self, name: &str, (client, scheme): Role) -> Running {
-        let folder = self.folder.path();
-        let torrent = folder.join(name).with_extension("torrent");
+        let folder = self.folder.path().join(name);
+        let torrent = folder.with_extension("torrent");
         fs::write(&torrent, self.metainfo(scheme)).unwrap();
+        let command = match client {
+            Aria2 => aria2,
+            Libtorrent => libtorrent,
+        };
         let certificate = self.server.folder.path().join("cert.pem");
-        let mut command = match client {
-            Client::Aria2 => aria2(self.ip, &certificate, folder),
-            Client::Libtorrent => libtorrent(&certificate),
-        };
-        match client {
-            Client::Aria2 => command.arg("--dir").arg(folder.join(name)).arg(torrent),
-            Client::Libtorrent => command
-                .args([&torrent, &folder.join(name)])
-                .arg(SocketAddr::new(self.ip, 0).to_string()),
-        };
-        Running::start(&mut command, client.package(), folder.join(name).with_extension("log"))
+        let mut command = command(&torrent, &folder, self.ip, &certificate);
+        Running::start(&mut command, client.package(), folder.with_extension("log"))
     }
 
     fn metainfo(&self, scheme: &str) -> Vec<u8> {
@@ -214,15 +194,15 @@ impl Client {
     /// The Debian package it comes in.
     fn package(self) -> &'static str {
         match self {
-            Client::Aria2 => "aria2",
-            Client::Libtorrent => "python3-libtorrent",
+            Aria2 => "aria2",
+            Libtorrent => "python3-libtorrent",
         }
     }
 }
 
-/// aria2, but for the folder of the file and the torrent.
-fn aria2(ip: IpAddr, certificate: &Path, folder: &Path) -> Command {
-    // aria2 wants ranges of ports to choose from; these lie below those that systems hand out.
+/// aria2, with `torrent` to seed from `folder` or to fetch into it.
+fn aria2(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> Command {
+    // Ports are given as ranges to choose from; these lie below those that systems hand out.
     let first = fastrand::u16(10_000..32_000);
     let ports = format!("{first}-{}", first + 99);
     let mut command = Command::new("/usr/bin/aria2c");
@@ -231,22 +211,28 @@ fn aria2(ip: IpAddr, certificate: &Path, folder: &Path) -> Command {
         .args(["--check-integrity=true", "--seed-ratio=0", "--no-proxy=127.0.0.1,::1"])
         // Without DHT it would not speak to UDP trackers.
         .args(["--enable-dht=true", "--enable-peer-exchange=false", "--bt-enable-lpd=false"])
-        .arg(format!("--dht-file-path={}", folder.join("dht.dat").display()))
+        .arg(format!("--dht-file-path={}", torrent.with_extension("dht").display()))
         .arg(format!("--dht-listen-port={ports}"))
         .arg(format!("--listen-port={ports}"))
         .arg(format!("--interface={ip}"))
         .arg(format!("--ca-certificate={}", certificate.display()))
-        // Should this process be killed, so that nobody ends it.
+        .arg(format!("--dir={}", folder.display()))
+        // Should this process be killed, so that it kills nobody.
         .arg(format!("--stop-with-process={}", std::process::id()))
-        .arg(format!("--stop={}", TRANSFER_PATIENCE.as_secs() + 30));
+        .arg(format!("--stop={}", TRANSFER_PATIENCE.as_secs() + 30))
+        .arg(torrent);
     command
 }
 
-/// libtorrent, but for the torrent, the folder of the file, and the address.
-fn libtorrent(certificate: &Path) -> Command {
+/// libtorrent, with `torrent` to seed from `folder` or to fetch into it.
+fn libtorrent(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> Command {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/e2e/libtorrent_client.py");
     let mut command = Command::new("/usr/bin/python3");
-    command.arg(script).env("SSL_CERT_FILE", certificate);
+    command
+        .args([script])
+        .args([torrent, folder])
+        .arg(SocketAddr::new(ip, 0).to_string())
+        .env("SSL_CERT_FILE", certificate);
     command
 }
 

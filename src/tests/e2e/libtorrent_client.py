@@ -47,18 +47,24 @@ ON = (
 
 def main(torrent, folder, interface):
     parent, end = os.getppid(), time.monotonic() + PATIENCE
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     session = lt.session({**SETTINGS, "listen_interfaces": interface})
-    # A session that merely ends would not tell UDP trackers.
-    signal.signal(signal.SIGINT, lambda *_: session.pause())
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(torrent)
     params.save_path = folder
     params.flags = params.flags & ~OFF | ON
     session.add_torrent(params)
+    unanswered = 0
     while os.getppid() == parent and time.monotonic() < end:
         session.wait_for_alert(100)  # milliseconds
         for alert in session.pop_alerts():
             print(alert.what(), alert.message(), flush=True)
+            unanswered += isinstance(alert, lt.tracker_announce_alert)
+            unanswered -= isinstance(alert, (lt.tracker_reply_alert, lt.tracker_error_alert))
+        # Paused while it waits for an answer, or merely ended, it would not say "stopped".
+        if interrupts and not unanswered and not session.is_paused():
+            session.pause()
 
 
 main(*sys.argv[1:])
