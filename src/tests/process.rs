@@ -182,7 +182,8 @@ fn sigterm_and_sigint_end_it_with_0() {
         let mut idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
         signal(&tracker, name);
         assert_eq!(exit_code(&mut tracker), Some(0), "{name}");
-        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+        // Closed in good order, or never accepted.
+        assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
         assert_nothing_listens(&[port]);
     }
 }
