@@ -17,6 +17,11 @@ use wildkat::swarm::store::SWEEP_STEPS;
 use wildkat::swarm::{Arrival, Swarms, Want};
 
 fn main() {
+    // `cargo bench` says so; `cargo test --benches` only wants to know that it starts.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        println!("figures take minutes and gigabytes: cargo bench --bench swarm_store");
+        return;
+    }
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let parts: [(&str, fn()); 4] =
