@@ -23,14 +23,17 @@ const WHOLE_SLOTS_MAX: usize = 1_024;
 /// Most slots, or units of slots, that a walk visits. It takes so many only among peers that have
 /// expired and were not swept yet, or for leechers rarer than one in a segment.
 const VISITS_MAX: usize = 65_536;
-/// Slots that are loaded before the first of them is judged, so that the processor waits for all
-/// of them at once and not for one after the other.
+/// Slots that are asked from memory while as many before them are judged, so that the processor
+/// waits for all of them at once and not for one after the other.
 const AHEAD: usize = 32;
-/// In tables too large for a processor's nearer caches, two slots are looked at for one wait, if so
-/// many peers are wanted that a neighbour's company costs less than a hundredth of one's chance.
-const PAIRED_SLOTS_MIN: usize = 65_536;
-/// See [`PAIRED_SLOTS_MIN`].
-const PAIRED_ROOM_MIN: usize = 32;
+/// In tables too large for a processor's nearer caches, so many neighbouring slots are looked at for
+/// one wait, if so many peers are wanted that a neighbour's company costs about a hundredth of
+/// one's chance.
+const CLUSTER: usize = 4;
+/// See [`CLUSTER`].
+const CLUSTERED_SLOTS_MIN: usize = 65_536;
+/// See [`CLUSTER`].
+const CLUSTERED_ROOM_MIN: usize = 40;
 /// Slots for one leecher, from which on they are found by their marks.
 const RARE: usize = 8;
 /// Leechers that a walk finds at least, if there are as many, before it draws from them.
@@ -70,6 +73,32 @@ impl Found {
     /// hardly matters who comes in company.
     fn new(enough: usize) -> Found {
         Found { slots: [(0, false); FOUND_MIN], count: 0, enough: enough.min(FOUND_MIN) }
+    }
+}
+
+/// The slots that a walk meets, cluster by cluster.
+struct Steps {
+    cluster: usize,
+    units: usize,
+    stride: usize,
+    at: usize,
+    /// Which slot of each cluster comes first.
+    turn: usize,
+}
+
+impl Steps {
+    /// The next slots, on their way from memory.
+    fn next<const LANES: usize>(&mut self, table: &Table<'_, LANES>) -> [usize; AHEAD] {
+        let mut slots = [0; AHEAD];
+        for unit in slots.chunks_mut(self.cluster) {
+            for (next, slot) in unit.iter_mut().enumerate() {
+                *slot = self.cluster * self.at + (next + self.turn) % self.cluster;
+            }
+            table.prefetch(self.cluster * self.at, self.cluster);
+            self.at += self.stride;
+            self.at -= if self.at >= self.units { self.units } else { 0 };
+        }
+        slots
     }
 }
 
@@ -140,32 +169,30 @@ impl Taker<'_> {
         }
     }
 
-    /// Looks at single slots, or at pairs of them. All are equally likely to be met, and so is what
-    /// stands in them.
+    /// Looks at single slots, or at clusters of them. All are equally likely to be met, and so is
+    /// what stands in them.
     fn walk<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         let total = view.main.shape().total();
         let room = self.peers_max - self.peers.len();
-        let is_paired = total >= PAIRED_SLOTS_MIN && room >= PAIRED_ROOM_MIN;
-        let units = total >> u32::from(is_paired);
-        let stride = self.stride(units);
-        let mut at = self.rng.usize(..units);
-        let first = usize::from(is_paired && self.rng.bool());
+        let is_clustered = total >= CLUSTERED_SLOTS_MIN && room >= CLUSTERED_ROOM_MIN;
+        let cluster = if is_clustered { CLUSTER } else { 1 };
+        let units = total / cluster;
+        let mut steps = Steps {
+            cluster,
+            units,
+            stride: self.stride(units),
+            at: self.rng.usize(..units),
+            turn: self.rng.usize(..cluster),
+        };
         let filter = self.filter();
-        let mut visits = total.min(VISITS_MAX);
-        while visits > 0 && !self.is_full() {
-            let mut slots = [0; AHEAD];
-            let slots = &mut slots[..AHEAD.min(visits)];
-            for pair in slots.chunks_mut(1 + usize::from(is_paired)) {
-                match pair {
-                    [slot] => *slot = at,
-                    [one, other] => (*one, *other) = (2 * at + first, 2 * at + (1 - first)),
-                    _ => {}
-                }
-                at += stride;
-                at -= if at >= units { units } else { 0 };
+        let mut ahead = steps.next(&view.main);
+        for _ in 0..total.min(VISITS_MAX).div_ceil(AHEAD) {
+            let slots = ahead;
+            ahead = steps.next(&view.main);
+            self.visit(cx, view, &filter, &slots);
+            if self.is_full() {
+                return;
             }
-            visits -= slots.len();
-            self.visit(cx, view, &filter, slots);
         }
     }
 

@@ -8,7 +8,7 @@
 //! any other, one segment:
 //!     next │ shape │ slot │ slot │ …
 //! several segments of 512 slots:
-//!     next │ shape │ slots … │ leecher marks … │ segment marks … │ ready … │ cursor
+//!     next │ shape │ six words left free │ slots … │ leecher marks … │ segment marks … │ ready … │ cursor
 //! ```
 //!
 //! Every field is 8 bytes and all start as zero. A table's length is told by its pointer and its
@@ -43,6 +43,8 @@ const WORD: usize = size_of::<AtomicU64>();
 /// Tables start at multiples of this, so that the low bits of a pointer to one are free.
 const ALIGN: usize = 16;
 const HAS_IDS: u64 = 1 << 63;
+/// Words that come from memory at once.
+const LINE_WORDS: usize = 8;
 /// Bytes from which on a table is mapped by itself: 32 pages, of which half a page is lost.
 const MAPPED_MIN: usize = 128 * 1024;
 /// Bytes from which on large pages are asked for: four of them.
@@ -68,9 +70,9 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
     unsafe fn new(head: *mut Head) -> Table<'g, LANES> {
         let tag = head.addr() % ALIGN;
         let base: *const AtomicU64 = untagged(head).cast_const();
-        let (shape, before) = if tag > 0 {
+        let shape = if tag > 0 {
             let slots = SMALL[(tag - 1) / 2];
-            (Shape { segments: 1, slots, has_ids: (tag - 1) % 2 == 1 }, 1)
+            Shape { segments: 1, slots, has_ids: (tag - 1) % 2 == 1 }
         } else {
             // Safety: a table without a tag has a shape in its second word, by `Fresh`.
             // Relaxed: it was written before the pointer to it was published, by a store that the
@@ -78,10 +80,11 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
             let shape = unsafe { (*base.add(1)).load(Ordering::Relaxed) };
             let (segments, slots) = ((shape & !HAS_IDS) >> 32, shape & 0xffff_ffff);
             let has_ids = shape & HAS_IDS != 0;
-            (Shape { segments: segments as usize, slots: slots as usize, has_ids }, 2)
+            Shape { segments: segments as usize, slots: slots as usize, has_ids }
         };
         // Safety: a table is longer than what stands before its slots.
-        Table { head, slots: unsafe { base.add(before) }, shape, guard: PhantomData }
+        let slots = unsafe { base.add(words_before(shape)) };
+        Table { head, slots, shape, guard: PhantomData }
     }
 
     /// How it is divided.
@@ -93,6 +96,21 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
     pub fn word(&self, slot: usize, lane: usize) -> &'g AtomicU64 {
         debug_assert!(slot < self.shape.total() && lane < self.stride());
         self.at(slot * self.stride() + lane)
+    }
+
+    /// Asks for `count` slots from `slot` on, so that they are near when they are read.
+    pub fn prefetch(&self, slot: usize, count: usize) {
+        for line in (0..count * self.stride()).step_by(LINE_WORDS) {
+            let word: *const AtomicU64 = self.at(slot * self.stride() + line);
+            // Safety: a hint, which changes and reads nothing, about memory of our own.
+            #[cfg(target_arch = "x86_64")]
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(word.cast());
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = word;
+        }
     }
 
     /// The 64 marks, one a slot, that begin at slot `64 * index`: whether a leecher may be there.
@@ -361,14 +379,23 @@ const fn stride<const LANES: usize>(shape: Shape) -> usize {
     1 + LANES + if shape.has_ids { LANES_ID } else { 0 }
 }
 
+/// The words of a table that stand before its slots. Large ones fill a line of memory with them, so
+/// that neighbouring slots share the lines after it.
+fn words_before(shape: Shape) -> usize {
+    match shape.small_index() {
+        Some(_) => 1,
+        None if shape.segments == 1 => 2,
+        None => LINE_WORDS,
+    }
+}
+
 /// The words of a table of this shape.
 fn words<const LANES: usize>(shape: Shape) -> usize {
-    let before = if shape.small_index().is_some() { 1 } else { 2 };
     let after = match shape.segments {
         1 => 0,
         segments => segments * (SEGMENT_SLOTS / 64) + 2 * segments.div_ceil(64) + 1,
     };
-    before + shape.total() * stride::<LANES>(shape) + after
+    words_before(shape) + shape.total() * stride::<LANES>(shape) + after
 }
 
 fn layout<const LANES: usize>(shape: Shape) -> Layout {
