@@ -1,7 +1,8 @@
 //! What the swarm store weighs and bears: memory a peer, cost by swarm size, two threads against
-//! one, and the slowest announces while a sweep runs. Prints tables for `docs/swarm.md`.
+//! one, the slowest announces while a sweep runs, and how long a state takes to be written while
+//! announces go on, and to be read. Prints tables for `docs/swarm.md`.
 //!
-//! `cargo bench --bench swarm_store [-- memory|cost|threads|sweep]`; without a word, all of it.
+//! `cargo bench --bench swarm_store [-- memory|cost|threads|sweep|state]`; without a word, all of it.
 //! Plain timing instead of criterion: these are single long runs, compared within one process.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,6 +14,7 @@ use wildkat::clock::Now;
 use wildkat::config;
 use wildkat::protocol::announce::{Peers, Role};
 use wildkat::protocol::ids::{InfoHash, PeerId};
+use wildkat::state::StateFile;
 use wildkat::swarm::store::SWEEP_STEPS;
 use wildkat::swarm::{Arrival, Swarms, Want};
 
@@ -24,8 +26,13 @@ fn main() {
     }
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let parts: [(&str, fn()); 4] =
-        [("memory", memory), ("cost", cost), ("threads", threads), ("sweep", sweep)];
+    let parts: [(&str, fn()); 5] = [
+        ("memory", memory),
+        ("cost", cost),
+        ("threads", threads),
+        ("sweep", sweep),
+        ("state", state),
+    ];
     for (name, part) in parts {
         if chosen.is_empty() || chosen.iter().any(|word| word == name) {
             part();
@@ -259,4 +266,46 @@ fn report(what: &str, latencies: &mut [Duration]) {
     let (half, most, almost_all, all) = (at(5_000), at(9_900), at(9_990), at(10_000));
     let count = latencies.len();
     println!("  {what}: p50 {half}, p99 {most}, p99.9 {almost_all}, max {all}, of {count}");
+}
+
+/// Two million peers in 500,000 torrents go to a file, and come back.
+fn state() {
+    println!("state: 2,000,000 peers in 500,000 torrents, with peer ids");
+    let config = config::Swarm::default();
+    let swarms = Swarms::new(&config);
+    let mut client = Client::new(&swarms, 1);
+    for number in 0..2_000_000 {
+        client.announce(0, &arrival(number / 4, number, !number.is_multiple_of(4)), 0);
+    }
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let file = StateFile::open(folder.path().join("state")).expect("a new file in it");
+    let known = |number: u32| {
+        let number = number % 2_000_000;
+        arrival(number / 4, number, !number.is_multiple_of(4))
+    };
+    let mut latencies = Vec::new();
+    time(&mut client, &mut latencies, known, &|count| count < 1_000_000);
+    report("announces, nothing being written", &mut latencies);
+    latencies.clear();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..3 {
+                let start = Instant::now();
+                let totals = file.save(&swarms, Now::from_secs(3_500)).expect("a disk with room");
+                let bytes = std::fs::metadata(folder.path().join("state")).map_or(0, |it| it.len());
+                let millis = start.elapsed().as_millis();
+                println!("  written in {millis} ms: {} peers, {bytes} bytes", totals.peers);
+            }
+            // Relaxed: a lone flag.
+            is_done.store(true, Ordering::Relaxed);
+        });
+        time(&mut client, &mut latencies, known, &|_| !is_done.load(Ordering::Relaxed));
+    });
+    report("announces, state being written", &mut latencies);
+    let before = swarms.totals();
+    let start = Instant::now();
+    let (again, loaded) = file.load(&config, Now::from_secs(0)).expect("the file just written");
+    println!("  read in {} ms: {loaded:?}", start.elapsed().as_millis());
+    assert_eq!(again.totals(), before);
 }

@@ -2,9 +2,10 @@
 //!
 //! The one place that reads a clock. Everything else is told the time ([`Now`]), so that every
 //! behaviour that depends on time can be tested by passing another value. The clock is monotonic:
-//! a step of the machine's wall clock neither expires a peer nor keeps one alive.
+//! a step of the machine's wall clock neither expires a peer nor keeps one alive. What outlives
+//! the process is dated by the wall clock ([`unix_secs`]).
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment: whole seconds since the [`Clock`] was started. Wraps after 136 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,4 +44,9 @@ impl Clock {
     pub fn now(self) -> Now {
         Now(self.start.elapsed().as_secs() as u32)
     }
+}
+
+/// Seconds since 1970, by the wall clock; 0 where that is set before.
+pub fn unix_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

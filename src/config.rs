@@ -16,6 +16,8 @@ pub struct Config {
     pub tracker: Tracker,
     /// Size and age of what is remembered.
     pub swarm: Swarm,
+    /// Where the swarms outlive a restart; nowhere by default.
+    pub state: Option<State>,
     /// Sockets of the tracker ports.
     pub net: Net,
     /// The web ports.
@@ -92,6 +94,15 @@ impl Default for Swarm {
             sweep_period: Duration::from_secs(30),
         }
     }
+}
+
+/// The file in which the swarms outlive a restart.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Where it lies. Its folder must exist.
+    pub file: PathBuf,
+    /// Time between two savings.
+    pub period: Duration,
 }
 
 /// The sockets of the tracker ports.

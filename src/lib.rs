@@ -10,6 +10,7 @@
 //! | [`stats`] | counters per worker, summed when read |
 //! | [`limits`], [`config`] | every bound of ours; what the command line meant |
 //! | [`swarm`] | who is in which swarm |
+//! | [`state`] | the file in which swarms outlive a restart |
 //! | [`tracker`] | one request in, one answer out |
 //! | [`net`] | bytes between sockets and the tracker |
 //! | [`site`] | the web ports: the live page and its figures |
@@ -26,6 +27,7 @@ pub mod net;
 pub mod protocol;
 pub mod serve;
 pub mod site;
+pub mod state;
 pub mod stats;
 pub mod swarm;
 #[cfg(test)]

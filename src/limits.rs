@@ -67,6 +67,8 @@ pub const FORWARDED_HOPS_MAX: usize = 32;
 /// Longest `--peer-ttl`, in seconds. A stored peer's age is kept in 12 bits, as ticks of 1 to 64
 /// seconds, so that 4,096 of them last at least four times to live: 64 × 4,096 ÷ 4 is 18.2 hours.
 pub const PEER_TTL_MAX: u32 = 18 * 3600 - 1;
+/// Most seconds between two savings of the state: a day.
+pub const STATE_INTERVAL_MAX: u32 = 24 * 3600;
 /// Nesting of lists and dictionaries in bencode that is followed. A .torrent nests one level per
 /// folder of its file tree, plus four.
 pub const BENCODE_DEPTH_MAX: usize = 64;

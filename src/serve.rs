@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
@@ -22,6 +22,7 @@ use crate::net::tls::{self, TlsError};
 use crate::net::{DataPlane, Shared};
 use crate::site::listen::{self, Bounds};
 use crate::site::{self, Site};
+use crate::state::{Loaded, StateError, StateFile};
 use crate::stats::Stats;
 use crate::swarm::Swarms;
 use crate::tracker::Tracker;
@@ -40,6 +41,8 @@ pub struct Server {
     addresses: Addresses,
     swarms: Arc<Swarms>,
     stats: Stats,
+    clock: Clock,
+    state_file: Option<Arc<StateFile>>,
     shutdown: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     pages: JoinSet<()>,
@@ -64,6 +67,8 @@ pub enum StartError {
     Bind(BindError),
     /// The certificate or key is of no use.
     Tls(TlsError),
+    /// The swarms of the last run cannot be read, or those of this one not be written.
+    State(StateError),
     /// The system gave no thread, event queue, signal handler or randomness.
     System(io::Error),
 }
@@ -73,6 +78,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Bind(error) => error.fmt(f),
             StartError::Tls(error) => error.fmt(f),
+            StartError::State(error) => error.fmt(f),
             StartError::System(error) => {
                 write!(f, "the system refuses what a server needs: {error}")
             }
@@ -91,6 +97,12 @@ impl From<BindError> for StartError {
 impl From<TlsError> for StartError {
     fn from(error: TlsError) -> StartError {
         StartError::Tls(error)
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> StartError {
+        StartError::State(error)
     }
 }
 
@@ -133,25 +145,29 @@ impl Server {
         let tls = files.map(|files| tls::server_config(files, &["http/1.1"]).map(Arc::new));
         let tls = tls.transpose()?;
         config.net.connections_max = connections_that_fit(config.net.connections_max);
+        let clock = Clock::start();
+        let (swarms, state_file) = restored_swarms(&config, clock)?;
 
         let data_plane = DataPlane::bind(&config.net, tls.clone())?;
         let web_ports = WebPorts::bind(&config)?;
         let addresses = addresses(&data_plane, &web_ports);
 
-        let (clock, stats) = (Clock::start(), Stats::new(config.net.workers));
-        let swarms = Arc::new(Swarms::new(&config.swarm));
+        let stats = Stats::new(config.net.workers);
         let tracker = Tracker::new(config.tracker.clone(), swarms.clone())
             .map_err(|error| io::Error::other(error.to_string()))?;
         let shared = Shared { tracker: Arc::new(tracker), stats: stats.clone(), clock };
         let (shutdown, ended) = watch::channel(false);
         let workers = data_plane.start(&shared, &ended)?;
         web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
+        if let Some((config, file)) = config.state.as_ref().zip(state_file.clone()) {
+            web.spawn(jobs::save_state::run(file, swarms.clone(), clock, config.period));
+        }
         let urls = announce_urls(&config.web.public_host, &addresses);
         let version = env!("CARGO_PKG_VERSION");
         let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
         let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
         tell(&config, &addresses);
-        Ok(Server { addresses, swarms, stats, shutdown, workers, pages, web })
+        Ok(Server { addresses, swarms, stats, clock, state_file, shutdown, workers, pages, web })
     }
 
     /// Where it listens.
@@ -170,7 +186,7 @@ impl Server {
     }
 
     /// Ends it: no new connection is taken, requests that are under way are answered, and after
-    /// at most four seconds everything is closed.
+    /// at most four seconds everything is closed. Then the swarms are saved, where they are to be.
     pub fn stop(self) {
         let deadline = tokio::time::Instant::now() + DRAIN;
         // Nobody listens when every worker is gone already.
@@ -180,12 +196,46 @@ impl Server {
                 tracing::error!("a worker did not end well");
             }
         }
+        if let Some(file) = &self.state_file {
+            jobs::save_state::save(file, &self.swarms, self.clock);
+        }
         let pages = async { tokio::time::timeout_at(deadline, self.pages.join_all()).await };
         if self.web.block_on(pages).is_err() {
             tracing::warn!("some visitors of the page were cut off");
         }
         self.web.shutdown_background();
     }
+}
+
+/// The swarms as the last run has left them, where that was asked for.
+fn restored_swarms(
+    config: &Config,
+    clock: Clock,
+) -> Result<(Arc<Swarms>, Option<Arc<StateFile>>), StateError> {
+    let Some(state) = &config.state else {
+        return Ok((Arc::new(Swarms::new(&config.swarm)), None));
+    };
+    let (path, start) = (state.file.display(), Instant::now());
+    let file = StateFile::open(state.file.clone())?;
+    let (swarms, loaded) = file.load(&config.swarm, clock.now())?;
+    match loaded {
+        Loaded::Absent => tracing::info!("no state at {path} yet: starting without peers"),
+        Loaded::Whole(restored) => tracing::info!(
+            "state {path}: {} peers in {} torrents are back after {} s; {} have expired, {} are \
+             over a cap; took {} ms",
+            restored.peers,
+            swarms.totals().torrents,
+            restored.age,
+            restored.expired,
+            restored.refused,
+            start.elapsed().as_millis()
+        ),
+        Loaded::SetAside(fault, aside) => tracing::warn!(
+            "state {path} is refused, since {fault}; it is kept as {}: starting without peers",
+            aside.display()
+        ),
+    }
+    Ok((Arc::new(swarms), Some(Arc::new(file))))
 }
 
 fn web_runtime() -> io::Result<Runtime> {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
 use ipnet::IpNet;
@@ -14,6 +15,8 @@ use crate::limits;
 /// The web port taken when none was named, and the one when that may not be bound.
 const WEB_HTTP_PORT: u16 = 80;
 const WEB_HTTP_PORT_OTHERWISE: u16 = 8080;
+/// Seconds between two savings of the state.
+const STATE_INTERVAL: u32 = 300;
 
 /// run a tracker: UDP, HTTP and HTTPS announces and scrapes, and a page about them
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -77,6 +80,12 @@ struct ServeArguments {
     /// forget peer ids, for the smallest store; dictionary replies leave them out
     #[argh(switch)]
     no_peer_ids: bool,
+    /// file in which the swarms outlive a restart; its folder must exist (default: none)
+    #[argh(option)]
+    state: Option<PathBuf>,
+    /// seconds between two savings of --state (default 300)
+    #[argh(option, default = "STATE_INTERVAL")]
+    state_interval: u32,
     /// text sent as "tracker id" in HTTP replies (default Wildkat); empty leaves it out
     #[argh(option, default = "config::Tracker::default().tracker_id")]
     tracker_id: String,
@@ -166,8 +175,8 @@ impl ServeArguments {
         let domain = Domain::parse(&self.domain)?;
         let net = self.net(tls, &domain)?;
         let web = self.web(&domain);
-        let (tracker, swarm) = (self.tracker(), self.swarm());
-        Ok(Checked { meant: Config { tracker, swarm, net, web }, warnings })
+        let (tracker, swarm, state) = (self.tracker(), self.swarm(), self.state());
+        Ok(Checked { meant: Config { tracker, swarm, state, net, web }, warnings })
     }
 
     fn check_members_site(&self) -> Result<(), Exit> {
@@ -285,6 +294,10 @@ impl ServeArguments {
                 "--max-peers-total and --max-torrents are at least 1".to_owned(),
             ),
             (
+                !(1..=limits::STATE_INTERVAL_MAX).contains(&self.state_interval),
+                format!("--state-interval is 1 to {} seconds", limits::STATE_INTERVAL_MAX),
+            ),
+            (
                 self.max_connections == 0 || self.max_connections_per_ip == 0,
                 "--max-connections and --max-connections-per-ip are at least 1".to_owned(),
             ),
@@ -309,11 +322,20 @@ impl ServeArguments {
                 self.manage_port != 0 || self.manage_http_port != 0,
                 "--manage-port and --manage-http-port have no effect without --registration",
             ),
+            (
+                self.state_interval != STATE_INTERVAL && self.state.is_none(),
+                "--state-interval has no effect without --state",
+            ),
         ]
         .into_iter()
         .filter(|(applies, _)| *applies)
         .map(|(_, text)| text.to_owned())
         .collect()
+    }
+
+    fn state(&self) -> Option<config::State> {
+        let period = Duration::from_secs(self.state_interval.into());
+        self.state.clone().map(|file| config::State { file, period })
     }
 
     fn net(&self, tls: Option<TlsFiles>, domain: &Domain) -> Result<config::Net, Exit> {

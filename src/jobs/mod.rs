@@ -1,3 +1,4 @@
 //! Work that is done on a tick, beside the traffic: one file a job, each safe to run twice.
 
+pub mod save_state;
 pub mod sweep_swarms;

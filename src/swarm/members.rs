@@ -183,6 +183,11 @@ impl Members {
         }
     }
 
+    /// Raises the number of completions to what it was before a restart.
+    pub fn restore_completed(&self, completed: u32) {
+        self.completed.fetch_max(completed, Ordering::Relaxed); // a lone number
+    }
+
     /// The size of the swarm; `None` when nobody is in it.
     pub fn counts(&self) -> Option<Counts> {
         // Relaxed: lone numbers.

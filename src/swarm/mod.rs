@@ -43,6 +43,25 @@ pub struct Arrival {
     pub completed: bool,
 }
 
+/// A peer that is in a swarm, with all that is known of it; what outlives a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resident {
+    /// The swarm.
+    pub info_hash: InfoHash,
+    /// Completions counted in that swarm.
+    pub completed: u32,
+    /// The peer. Canonical: never `::ffff:a.b.c.d`.
+    pub peer: SocketAddr,
+    /// Its id, where ids are kept.
+    pub peer_id: Option<PeerId>,
+    /// What it is to the swarm.
+    pub role: Role,
+    /// Whether its completion was counted.
+    pub has_counted: bool,
+    /// Seconds since it last announced.
+    pub age: u32,
+}
+
 /// Which peers an announcer would like to have.
 ///
 /// Whatever it asks for, a seeder and a partial seed are given leechers alone, and nobody is given

@@ -16,8 +16,8 @@ use super::map::grow::Context;
 use super::map::memory::Guard;
 use super::map::table::{Entry, Tally};
 use super::members::{Family, Members};
-use super::word::{Key, LANES_V4, LANES_V6, Ticks};
-use super::{Arrival, FamilyTotals, Full, Totals, Want};
+use super::word::{IdLanes, Key, LANES_V4, LANES_V6, Ticks, Word, peer_id};
+use super::{Arrival, FamilyTotals, Full, Resident, Totals, Want};
 use crate::clock::Now;
 use crate::config;
 use crate::protocol::announce::{Counts, Peers};
@@ -28,6 +28,9 @@ const PARTS: usize = 1024;
 
 /// Steps in which a round of the sweep is done; see [`Swarms::sweep_step`].
 pub const SWEEP_STEPS: usize = PARTS;
+
+/// Stands for the id of a peer from a store that kept none, until it announces again.
+const UNNAMED: PeerId = PeerId([0; 20]);
 
 type Part = HashMap<Members, (), RandomState>;
 
@@ -142,11 +145,7 @@ impl Swarms {
     }
 
     fn caller(&self, now: Now, arrival: &Arrival) -> Caller {
-        let key = Key::new(arrival.peer);
-        let (family, hash) = match arrival.peer {
-            SocketAddr::V4(_) => (Family::V4, key.hash::<LANES_V4>(&self.hasher)),
-            SocketAddr::V6(_) => (Family::V6, key.hash::<LANES_V6>(&self.hasher)),
-        };
+        let (family, key, hash) = self.place(arrival.peer);
         let entry = Entry {
             key,
             hash,
@@ -154,8 +153,17 @@ impl Swarms {
             tick: self.limits.ticks.stamp(now),
             role: arrival.role,
             completed: arrival.completed,
+            has_counted: false,
         };
         Caller { family, entry }
+    }
+
+    fn place(&self, peer: SocketAddr) -> (Family, Key, u64) {
+        let key = Key::new(peer);
+        match peer {
+            SocketAddr::V4(_) => (Family::V4, key, key.hash::<LANES_V4>(&self.hasher)),
+            SocketAddr::V6(_) => (Family::V6, key, key.hash::<LANES_V6>(&self.hasher)),
+        }
     }
 
     /// Renews a peer, or takes it in, with its swarm if need be.
@@ -237,6 +245,57 @@ impl Swarms {
         listed
     }
 
+    /// Shows the peers of one part of the store, swarm by swarm: `step` from 0 to
+    /// [`SWEEP_STEPS`] − 1. Peers that have expired are left out; those that come or leave
+    /// meanwhile may be among them or not. Takes time proportional to their number.
+    pub fn each_resident(&self, now: Now, step: usize, show: &mut dyn FnMut(&Resident)) {
+        let part = &self.parts[step % PARTS];
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let ages = self.limits.ticks.ages(now);
+        for members in part.keys(&guard) {
+            let completed = members.counts().map_or(0, |counts| counts.completed);
+            let mut show = |peer: SocketAddr, word: Word, id: IdLanes| {
+                if ages.is_young(word.tick()) {
+                    show(&Resident {
+                        info_hash: members.info_hash(),
+                        completed,
+                        peer,
+                        peer_id: self.limits.keep_ids.then(|| peer_id(id)),
+                        role: word.role(),
+                        has_counted: word.has_counted(),
+                        age: ages.secs(word.tick()),
+                    });
+                }
+            };
+            members.v4().each(cx, |word, _, id| show(Key::peer_v4(word).into(), word, id));
+            members.v6().each(cx, |word, key, id| show(Key::peer_v6(word, key).into(), word, id));
+        }
+    }
+
+    /// Takes a peer in that was here before a restart.
+    ///
+    /// # Errors
+    /// [`Full`] when a cap leaves no room for it.
+    pub fn restore(&self, now: Now, resident: &Resident) -> Result<(), Full> {
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let (family, key, hash) = self.place(resident.peer);
+        let entry = Entry {
+            key,
+            hash,
+            id: kept_id(self.limits.keep_ids, &resident.peer_id.unwrap_or(UNNAMED)),
+            tick: self.limits.ticks.stamp_ago(now, resident.age),
+            role: resident.role,
+            completed: false,
+            has_counted: resident.has_counted,
+        };
+        let (members, tally) = self.take_in(cx, resident.info_hash, &Caller { family, entry })?;
+        self.totals.apply(family, &tally);
+        members.restore_completed(resident.completed);
+        Ok(())
+    }
+
     /// Drops the expired peers of one part of the store: `step` from 0 to [`SWEEP_STEPS`] − 1.
     /// A round of all steps drops every peer that had expired before the round began.
     ///
@@ -253,6 +312,11 @@ impl Swarms {
             }
             self.end_if_empty(part, members, &guard);
         }
+    }
+
+    /// Whether peer ids are kept.
+    pub const fn keeps_ids(&self) -> bool {
+        self.limits.keep_ids
     }
 
     /// Seconds for which a peer may be kept and handed out beyond its time to live, since ages are

@@ -268,6 +268,13 @@ impl Ticks {
         (now.secs() as u64 + self.slack() as u64) >> self.shift & TICK_MASK
     }
 
+    /// The tick of a moment `age` seconds ago, which may be before the clock was started.
+    pub const fn stamp_ago(self, now: Now, age: u32) -> u64 {
+        let period = (TICK_MASK + 1) << self.shift;
+        let moment = now.secs() as u64 + period - age as u64 % period;
+        (moment + self.slack() as u64) >> self.shift & TICK_MASK
+    }
+
     /// Whether a peer last seen at `tick` is past its time.
     pub const fn has_expired(self, now: Now, tick: u64) -> bool {
         !self.ages(now).is_young(tick)
@@ -306,7 +313,17 @@ pub struct Ages {
 impl Ages {
     /// Whether a peer last seen at `tick` is within its time.
     pub const fn is_young(&self, tick: u64) -> bool {
-        self.now.wrapping_sub(tick << self.shift) & self.mask <= self.oldest
+        self.of(tick) <= self.oldest
+    }
+
+    /// Seconds since a peer was last seen at `tick`; too few by less than a tick.
+    pub const fn secs(&self, tick: u64) -> u32 {
+        self.of(tick).saturating_sub((self.mask + 1) / 8) as u32
+    }
+
+    /// Seconds since the earliest moment of the near future.
+    const fn of(&self, tick: u64) -> u64 {
+        self.now.wrapping_sub(tick << self.shift) & self.mask
     }
 }
 
@@ -350,6 +367,24 @@ mod tests {
             let expired = ticks.has_expired(Now::from_secs(seen + age), tick);
             prop_assert!(!expired || age > ttl, "not early");
             prop_assert!(expired || age <= ttl + ticks.slack(), "not late");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn age_survives_a_clock_that_starts_anew(
+            ttl in 1..=crate::limits::PEER_TTL_MAX,
+            seen in 0..u32::MAX / 2,
+            percent in 0..=100_u32,
+            now in 0..u32::MAX / 2,
+        ) {
+            let ticks = Ticks::new(ttl);
+            let age = (u64::from(ttl) * u64::from(percent) / 100) as u32;
+            let kept = ticks.ages(Now::from_secs(seen + age)).secs(ticks.stamp(Now::from_secs(seen)));
+            prop_assert!(kept <= age && kept + ticks.slack() >= age);
+            let again = ticks.stamp_ago(Now::from_secs(now), kept);
+            let restored = ticks.ages(Now::from_secs(now)).secs(again);
+            prop_assert!(restored <= kept && restored + ticks.slack() >= kept);
         }
     }
 

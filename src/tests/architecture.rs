@@ -20,19 +20,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("limits", &["protocol"]),
     ("config", &["limits"]),
     ("swarm", &["protocol", "clock", "limits", "config"]),
+    ("state", &["protocol", "swarm", "clock", "limits", "config"]),
     ("db", &["protocol", "config"]),
     ("tracker", &["protocol", "swarm", "stats", "clock", "limits", "config"]),
     // Of `protocol`, the data plane knows HTTP's head and nothing else: see the test below.
     ("net", &["tracker", "protocol", "stats", "clock", "limits", "config"]),
     ("outbound", &["config", "limits"]),
     ("site", &["db", "protocol", "swarm", "stats", "outbound", "config", "limits", "clock"]),
-    ("jobs", &["db", "swarm", "tracker", "stats", "outbound", "clock", "config"]),
+    ("jobs", &["db", "swarm", "state", "tracker", "stats", "outbound", "clock", "config"]),
     ("query", &["protocol", "limits"]),
     (
         "serve",
         &[
-            "db", "protocol", "clock", "stats", "limits", "config", "swarm", "tracker", "net",
-            "outbound", "site", "jobs",
+            "db", "protocol", "clock", "stats", "limits", "config", "swarm", "state", "tracker",
+            "net", "outbound", "site", "jobs",
         ],
     ),
     ("cli", &["serve", "query", "config", "db", "limits"]),

@@ -6,17 +6,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::protocol::{bencode, http, http_head, metainfo, udp};
-use crate::swarm;
+use crate::{state, swarm};
 
 /// Panics when an input is not dealt with as it should be.
 type Check = fn(&[u8]);
 
 /// Each fuzz target by the name of its file, with the check that it runs.
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("bencode", bencode::fuzzing::check),
     ("http_head", http_head::fuzzing::check),
     ("http_query", http::fuzzing::check),
     ("metainfo", metainfo::fuzzing::check),
+    ("state_file", state::fuzzing::check),
     ("swarm_model", swarm::fuzzing::model),
     ("udp_request", udp::fuzzing::check),
 ];

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here should stop")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -204,11 +205,137 @@ fn requests_are_logged_only_when_asked_for_and_without_control_characters() {
         }
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let request = b"GET /\x1b[31m/announce?secret HTTP/1.0\r\n\r\n";
-        std::io::Write::write_all(&mut stream, request).unwrap();
+        stream.write_all(request).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
         signal(&tracker, "-TERM");
         lines.read_to_string(&mut said).unwrap();
         assert_eq!(said.contains("GET /\\x1b[31m/announce"), verbose, "{said}");
         assert!(!said.contains('\x1b') && !said.contains("secret"), "{said}");
     }
+}
+
+/// Announces a seeder of a torrent of its own, and returns what the tracker says.
+fn announce(port: u16, torrent: u32) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let hash = format!("{torrent:020}");
+    write!(
+        stream,
+        "GET /announce?info_hash={hash}&peer_id=-XX0001-000000000000&port=6881&left=0&numwant=0 \
+         HTTP/1.0\r\n\r\n"
+    )
+    .unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+fn with_state(port: u16, state: &Path, interval: u32) -> Vec<String> {
+    let mut words = arguments(port, free_port());
+    words.extend(["--state".to_owned(), state.to_str().unwrap().to_owned()]);
+    words.extend(["--state-interval".to_owned(), interval.to_string()]);
+    words
+}
+
+#[test]
+fn swarms_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, port) = (folder.path().join("state"), free_port());
+    let (mut tracker, said) = start(&with_state(port, &state, 300));
+    assert!(said.contains("no state at"), "{said}");
+    for torrent in 0..3 {
+        assert!(announce(port, torrent).contains("8:completei1e"));
+    }
+    signal(&tracker, "-TERM");
+    assert_eq!(exit_code(&mut tracker), Some(0));
+    let (_tracker, said) = start(&with_state(port, &state, 300));
+    assert!(said.contains("3 peers in 3 torrents are back"), "{said}");
+}
+
+#[test]
+fn state_of_no_use_is_set_aside_with_one_line_and_an_impossible_one_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::write(&state, "some other program's\n").unwrap();
+    let (_tracker, said) = start(&with_state(free_port(), &state, 300));
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("state")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("not a state file"), "{said}");
+    assert!(lines[0].contains("state.refused"), "{said}");
+
+    let words = with_state(free_port(), &folder.path().join("missing/state"), 300);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (code, _, stderr) = output(&words);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("folder must exist") && stderr.lines().count() == 1, "{stderr}");
+}
+
+/// Peers and torrents that stand in a state file.
+fn saved(state: &Path) -> (u64, u64) {
+    let file = BufReader::new(std::fs::File::open(state).unwrap());
+    let (_, totals) = wildkat::state::format::read(file, |_, _| {}).unwrap();
+    (totals.peers, totals.torrents)
+}
+
+/// Writes a state of 40,000 peers in 10,000 torrents, and returns how long that took.
+fn fill(state: &Path) -> Duration {
+    use wildkat::protocol::{announce::Role, ids::InfoHash, ids::PeerId};
+    let swarms = wildkat::swarm::Swarms::new(&wildkat::config::Swarm::default());
+    let now = wildkat::clock::Now::from_secs(0);
+    for number in 0..40_000_u32 {
+        let mut info_hash = [1; 20];
+        info_hash[..4].copy_from_slice(&(number / 4).to_be_bytes());
+        let resident = wildkat::swarm::Resident {
+            info_hash: InfoHash(info_hash),
+            completed: 0,
+            peer: std::net::SocketAddr::from(((number + 0x0100_0000).to_be_bytes(), 6881)),
+            peer_id: Some(PeerId(*b"-XX0001-000000000000")),
+            role: Role::Leecher,
+            has_counted: false,
+            age: 0,
+        };
+        swarms.restore(now, &resident).unwrap();
+    }
+    let start = Instant::now();
+    wildkat::state::StateFile::open(state.to_owned()).unwrap().save(&swarms, now).unwrap();
+    start.elapsed()
+}
+
+/// Starts a tracker that saves every second, gives it one more torrent each time, and kills it at a
+/// random moment of the saving. Returns how many of the kills met one that was not done yet.
+fn kill_while_saving(runs: u32) -> u32 {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let takes = fill(&state);
+    let (mut rng, mut expected) = (fastrand::Rng::new(), (40_000, 10_000));
+    let mut in_the_middle = 0;
+    for run in 0..runs {
+        let port = free_port();
+        let (mut tracker, said) = start(&with_state(port, &state, 1));
+        let (peers, torrents) = expected;
+        let back = format!("{peers} peers in {torrents} torrents are back");
+        assert!(said.contains(&back), "run {run}, not {back}: {said}");
+        announce(port, run);
+        let temporary = folder.path().join("state.tmp");
+        let begun = Instant::now();
+        while !temporary.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not save");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(takes.mul_f64(rng.f64() * 0.8));
+        tracker.0.kill().unwrap();
+        tracker.0.wait().unwrap();
+        in_the_middle += u32::from(temporary.exists());
+        let found = saved(&state);
+        let with_one_more = (peers + 1, torrents + 1);
+        assert!([expected, with_one_more].contains(&found), "run {run}: {found:?}");
+        expected = found;
+    }
+    in_the_middle
+}
+
+#[test]
+fn kill_at_any_moment_of_a_saving_leaves_the_last_whole_state_stress() {
+    let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(|| kill_while_saving(25))).collect();
+    let met: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    println!("{met} of 200 kills met a saving");
+    assert!(met >= 20, "only {met} of 200 kills met a saving");
 }

@@ -41,6 +41,7 @@ fn entry(peer: Peer, hasher: &RandomState) -> Entry {
         tick: 0,
         role: peer.role,
         completed: peer.completed,
+        has_counted: false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::shape::Shape;
 use super::table::{Entry, Put, Tally, Visit};
 
 use crate::clock::Now;
-use crate::swarm::word::{IdLanes, Key, Ticks};
+use crate::swarm::word::{IdLanes, Key, LANES_V6, Ticks, Word};
 
 /// The peers of one swarm with keys of `LANES` words beside the state word.
 ///
@@ -79,6 +79,25 @@ impl<const LANES: usize> PeerMap<LANES> {
     /// Where the peers are, for who chooses some.
     pub fn view<'g>(&self, cx: Context<'g, '_>) -> Option<View<'g, LANES>> {
         self.root.view(cx)
+    }
+
+    /// Shows every peer once: its state word, the lanes of its key and of its id. Peers that come
+    /// or leave meanwhile may be among them or not.
+    pub fn each(&self, cx: Context<'_, '_>, mut show: impl FnMut(Word, [u64; LANES_V6], IdLanes)) {
+        while let Some(view) = self.root.view(cx) {
+            if let Some(old) = &view.old {
+                self.root.complete(cx, old, &view.main);
+                continue;
+            }
+            // Should the table be replaced from here on, its words still tell who was there.
+            for slot in 0..view.main.shape().total() {
+                let word = view.main.state(slot).thawed();
+                if word.is_live() {
+                    show(word, view.main.key_lanes(slot), view.main.id_lanes(slot));
+                }
+            }
+            return;
+        }
     }
 
     /// Takes out all peers that have expired, and makes the table smaller where it has become much

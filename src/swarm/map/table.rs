@@ -30,6 +30,8 @@ pub struct Entry {
     pub role: Role,
     /// Whether it says that it has just become complete.
     pub completed: bool,
+    /// Whether its completion was counted already, before a restart.
+    pub has_counted: bool,
 }
 
 /// What one call changes in the counts of a swarm. Applied after the words have changed, so the
@@ -101,7 +103,8 @@ enum Slot {
 impl<'a> Visit<'a> {
     /// A visit with `places` reserved.
     pub fn new(entry: &'a Entry, places: i64) -> Visit<'a> {
-        Visit { entry, places, tally: Tally::default(), was_leecher: false, has_counted: false }
+        let has_counted = entry.has_counted;
+        Visit { entry, places, tally: Tally::default(), was_leecher: false, has_counted }
     }
 
     /// The word to put in place of `before`, and whether that completes the peer.

@@ -1,0 +1,38 @@
+//! Writes the swarms to the state file, every few minutes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::clock::Clock;
+use crate::state::StateFile;
+use crate::swarm::Swarms;
+
+/// Saves for ever, once in each `period`.
+pub async fn run(state: Arc<StateFile>, swarms: Arc<Swarms>, clock: Clock, period: Duration) {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (state, swarms) = (state.clone(), swarms.clone());
+        let saved = tokio::task::spawn_blocking(move || save(&state, &swarms, clock)).await;
+        if saved.is_err() {
+            tracing::error!("saving the state failed; the next time tries again");
+        }
+    }
+}
+
+/// Saves once, and says what became of it.
+pub fn save(state: &StateFile, swarms: &Swarms, clock: Clock) {
+    let start = std::time::Instant::now();
+    match state.save(swarms, clock.now()) {
+        Ok(totals) => tracing::debug!(
+            "state saved: {} peers in {} torrents, in {} ms",
+            totals.peers,
+            totals.torrents,
+            start.elapsed().as_millis()
+        ),
+        Err(error) => tracing::error!("{error}"),
+    }
+}

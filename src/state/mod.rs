@@ -1,0 +1,18 @@
+//! The file in which the swarms outlive a restart (`--state`).
+//!
+//! Read [`StateFile`] first.
+//!
+//! - [`file`]: where it lies, how it is replaced without ever being half written, and what is done
+//!   about one that is of no use.
+//! - [`format`]: its bytes. No file is known there.
+//!
+//! `docs/state.md` draws both.
+
+pub mod file;
+pub mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(test)]
+mod tests;
+
+pub use file::{Loaded, StateError, StateFile};
