@@ -380,7 +380,8 @@ mod tests {
         ) {
             let ticks = Ticks::new(ttl);
             let age = (u64::from(ttl) * u64::from(percent) / 100) as u32;
-            let kept = ticks.ages(Now::from_secs(seen + age)).secs(ticks.stamp(Now::from_secs(seen)));
+            let tick = ticks.stamp(Now::from_secs(seen));
+            let kept = ticks.ages(Now::from_secs(seen + age)).secs(tick);
             prop_assert!(kept <= age && kept + ticks.slack() >= age);
             let again = ticks.stamp_ago(Now::from_secs(now), kept);
             let restored = ticks.ages(Now::from_secs(now)).secs(again);
