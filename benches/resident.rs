@@ -111,8 +111,8 @@ impl Tracker {
             _ => (u64::from(peers), "peer"),
         };
         let tenths = grown * 10 / count;
-        // To live, one round of the sweep, and a little.
-        let over = Duration::from_secs(101 + 30 + 10);
+        // To live, two rounds of the sweep, and a little.
+        let over = Duration::from_secs(101 + 2 * 30 + 10);
         std::thread::sleep(over.saturating_sub(self.filled.elapsed()));
         let left = resident(&self.process).saturating_sub(self.empty);
         println!(

@@ -18,14 +18,26 @@ pub async fn run(swarms: Arc<Swarms>, clock: Clock, period: Duration) {
     let mut ticks = tokio::time::interval((period / pauses).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next = 0;
+    let mut torrents_before = 0;
     loop {
         ticks.tick().await;
         let swarms = swarms.clone();
         let steps = next..next + STEPS_AT_ONCE;
         next = steps.end % SWEEP_STEPS;
-        let work = move || steps.for_each(|step| swarms.sweep_step(clock.now(), step));
+        let is_round = next == 0;
+        let work = move || {
+            steps.for_each(|step| swarms.sweep_step(clock.now(), step));
+            let torrents = swarms.totals().torrents;
+            let is_after_a_flood = is_round && torrents < torrents_before / 2;
+            if is_after_a_flood {
+                swarms.trim();
+            }
+            if is_after_a_flood { torrents } else { torrents_before.max(torrents) }
+        };
         // Off the threads that serve pages: a step over a very large swarm takes a while.
-        if tokio::task::spawn_blocking(work).await.is_err() {
+        if let Ok(torrents) = tokio::task::spawn_blocking(work).await {
+            torrents_before = torrents;
+        } else {
             tracing::error!("a step of the sweep failed; the next round tries again");
         }
     }

@@ -13,7 +13,7 @@ use seize::Collector;
 
 use super::choose::{Taker, kept_id};
 use super::map::grow::Context;
-use super::map::memory::Guard;
+use super::map::memory::{Guard, trim};
 use super::map::table::{Entry, Tally};
 use super::members::{Family, Members};
 use super::word::{IdLanes, Key, LANES_V4, LANES_V6, Ticks, Word, peer_id};
@@ -312,6 +312,12 @@ impl Swarms {
             }
             self.end_if_empty(part, members, &guard);
         }
+    }
+
+    /// Gives memory that swarms have left back to the system, where the allocator keeps it. May
+    /// take a while, for which those wait that need memory: for after a flood.
+    pub fn trim(&self) {
+        trim();
     }
 
     /// Whether peer ids are kept.

@@ -352,6 +352,19 @@ fn huge(base: *mut c_void, size: usize) -> *mut c_void {
     base
 }
 
+/// Gives memory that nobody uses back to the system. The GNU allocator would keep what many small
+/// tables have left; others, like musl's, give it back by themselves.
+pub fn trim() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // Safety: it takes no pointer, and touches nothing but what was freed.
+        unsafe { malloc_trim(0) };
+    }
+}
+
 /// # Safety
 /// `base` came from [`obtain`] with the same layout, and nobody reads it any more.
 unsafe fn give_back(base: *mut u8, layout: Layout) {
