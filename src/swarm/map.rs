@@ -10,6 +10,8 @@
 
 pub mod grow;
 pub mod memory;
+#[cfg(test)]
+mod parked;
 pub mod peers;
 pub mod shape;
 pub mod table;
