@@ -26,8 +26,8 @@ const VISITS_MAX: usize = 65_536;
 /// Slots that are asked from memory while as many before them are judged, so that the processor
 /// waits for all of them at once and not for one after the other.
 const AHEAD: usize = 32;
-/// In tables too large for a processor's nearer caches, so many neighbouring slots are looked at for
-/// one wait, if so many peers are wanted that a neighbour's company costs about a hundredth of
+/// In tables too large for a processor's nearer caches, so many neighbouring slots are looked at
+/// for one wait, if so many peers are wanted that a neighbour's company costs about a hundredth of
 /// one's chance.
 const CLUSTER: usize = 4;
 /// See [`CLUSTER`].
