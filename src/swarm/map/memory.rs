@@ -8,7 +8,7 @@
 //! any other, one segment:
 //!     next │ shape │ slot │ slot │ …
 //! several segments of 512 slots:
-//!     next │ shape │ six free words │ slots … │ leecher marks … │ segment marks … │ ready … │ cursor
+//!     next │ shape │ 6 words free │ slots … │ leecher marks … │ segment marks … │ ready … │ cursor
 //! ```
 //!
 //! Every field is 8 bytes and all start as zero. A table's length is told by its pointer and its
