@@ -5,7 +5,7 @@
 //! a step of the machine's wall clock neither expires a peer nor keeps one alive. What outlives
 //! the process is dated by the wall clock ([`unix_secs`]).
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment: whole seconds since the [`Clock`] was started. Wraps after 136 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,12 @@ impl Clock {
 
     /// The present moment.
     pub fn now(self) -> Now {
-        Now(self.start.elapsed().as_secs() as u32)
+        Now(self.elapsed().as_secs() as u32)
+    }
+
+    /// The present moment, as exactly as the system tells it.
+    pub fn elapsed(self) -> Duration {
+        self.start.elapsed()
     }
 }
 

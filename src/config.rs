@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -132,6 +133,10 @@ pub struct Net {
     pub timeouts: Timeouts,
     /// Whether each request is logged, with its address.
     pub verbose: bool,
+    /// What moves the bytes. Default: io_uring where the system allows it.
+    pub io: Io,
+    /// Sizes of a worker's ring.
+    pub rings: Rings,
 }
 
 impl Default for Net {
@@ -149,6 +154,63 @@ impl Default for Net {
             trusted_proxies: Vec::new(),
             timeouts: Timeouts::default(),
             verbose: false,
+            io: Io::Auto,
+            rings: Rings::default(),
+        }
+    }
+}
+
+/// What moves the bytes between the kernel and us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// io_uring where the system allows it, else epoll.
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+impl FromStr for Io {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Io, String> {
+        match word {
+            "auto" => Ok(Io::Auto),
+            "uring" => Ok(Io::Uring),
+            "epoll" => Ok(Io::Epoll),
+            _ => Err(format!("{word:?} is none of auto, uring, epoll")),
+        }
+    }
+}
+
+/// Sizes of a worker's io_uring, all powers of two. The defaults take some 6 MB a worker; a burst
+/// that exceeds them waits in the sockets' own buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Rings {
+    /// Operations handed over at once. Default 1024.
+    pub submissions: u32,
+    /// Completions that fit before the kernel keeps them aside. Default 4096.
+    pub completions: u32,
+    /// Datagrams received and not yet answered. Default 1024, of 2 kB.
+    pub datagram_buffers: u16,
+    /// Replies to datagrams under way. Default 1024, of 1.5 kB.
+    pub replies: u32,
+    /// Pieces of streams received and not yet looked at. Default 256.
+    pub stream_buffers: u16,
+    /// Bytes of each of these. Default 4096: most requests are a tenth.
+    pub stream_buffer_len: u32,
+}
+
+impl Default for Rings {
+    fn default() -> Rings {
+        Rings {
+            submissions: 1024,
+            completions: 4096,
+            datagram_buffers: 1024,
+            replies: 1024,
+            stream_buffers: 256,
+            stream_buffer_len: 4096,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::jobs;
 use crate::net::bind::{self, BindError, Bound, Purpose};
 use crate::net::tls::{self, TlsError};
-use crate::net::{DataPlane, Shared};
+use crate::net::{DataPlane, Refused, Shared};
 use crate::site::listen::{self, Bounds};
 use crate::site::{self, Site};
 use crate::state::{Loaded, StateError, StateFile};
@@ -69,6 +69,8 @@ pub enum StartError {
     Tls(TlsError),
     /// The swarms of the last run cannot be read, or those of this one not be written.
     State(StateError),
+    /// io_uring was asked for and is not to be had.
+    Io(Refused),
     /// The system gave no thread, event queue, signal handler or randomness.
     System(io::Error),
 }
@@ -79,6 +81,9 @@ impl fmt::Display for StartError {
             StartError::Bind(error) => error.fmt(f),
             StartError::Tls(error) => error.fmt(f),
             StartError::State(error) => error.fmt(f),
+            StartError::Io(refused) => {
+                write!(f, "{refused}. Or leave out --io uring, to run on epoll")
+            }
             StartError::System(error) => {
                 write!(f, "the system refuses what a server needs: {error}")
             }
@@ -103,6 +108,12 @@ impl From<TlsError> for StartError {
 impl From<StateError> for StartError {
     fn from(error: StateError) -> StartError {
         StartError::State(error)
+    }
+}
+
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> StartError {
+        StartError::Io(refused)
     }
 }
 
@@ -148,8 +159,10 @@ impl Server {
         let clock = Clock::start();
         let (swarms, state_file) = restored_swarms(&config, clock)?;
 
-        let data_plane = DataPlane::bind(&config.net, tls.clone())?;
+        let mut data_plane = DataPlane::bind(&config.net, tls.clone())?;
         let web_ports = WebPorts::bind(&config)?;
+        let backend = data_plane.backend()?;
+        let moved_by = backend.to_string();
         let addresses = addresses(&data_plane, &web_ports);
 
         let stats = Stats::new(config.net.workers);
@@ -157,7 +170,7 @@ impl Server {
             .map_err(|error| io::Error::other(error.to_string()))?;
         let shared = Shared { tracker: Arc::new(tracker), stats: stats.clone(), clock };
         let (shutdown, ended) = watch::channel(false);
-        let workers = data_plane.start(&shared, &ended)?;
+        let workers = data_plane.start(backend, &shared, &ended)?;
         web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
         if let Some((config, file)) = config.state.as_ref().zip(state_file.clone()) {
             web.spawn(jobs::save_state::run(file, swarms.clone(), clock, config.period));
@@ -166,7 +179,7 @@ impl Server {
         let version = env!("CARGO_PKG_VERSION");
         let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
         let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
-        tell(&config, &addresses);
+        tell(&config, &addresses, &moved_by);
         Ok(Server { addresses, swarms, stats, clock, state_file, shutdown, workers, pages, web })
     }
 
@@ -352,7 +365,7 @@ fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {
 }
 
 /// Says what listens where, and on what it runs.
-fn tell(config: &Config, addresses: &Addresses) {
+fn tell(config: &Config, addresses: &Addresses, moved_by: &str) {
     let role = |redirect: &Option<String>, served: &str| match redirect {
         Some(host) => format!("redirect to https://{host}"),
         None => served.to_owned(),
@@ -370,8 +383,5 @@ fn tell(config: &Config, addresses: &Addresses) {
             tracing::info!("listening on {address}: {what}");
         }
     }
-    tracing::info!(
-        "ready: {} workers on epoll (tokio), the one network backend of this version",
-        config.net.workers
-    );
+    tracing::info!("ready: {} workers on {moved_by}", config.net.workers);
 }

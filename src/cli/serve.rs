@@ -122,6 +122,9 @@ struct ServeArguments {
     /// most open TCP connections from one address (default 4096)
     #[argh(option, default = "config::Net::default().connections_per_ip_max")]
     max_connections_per_ip: usize,
+    /// what moves the bytes: auto, uring or epoll (default auto: io_uring where it may be had)
+    #[argh(option, default = "config::Io::Auto")]
+    io: config::Io,
     /// log every request, with the client's address
     #[argh(switch, short = 'v')]
     verbose: bool,
@@ -353,6 +356,8 @@ impl ServeArguments {
             trusted_proxies: self.trusted_proxies()?,
             timeouts: defaults.timeouts,
             verbose: self.verbose,
+            io: self.io,
+            rings: defaults.rings,
         })
     }
 

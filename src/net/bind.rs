@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::udp::message::ask_for_destination;
+
 /// Connections the kernel keeps for us until we accept them. It caps the number at
 /// `net.core.somaxconn`, usually 4,096.
 const BACKLOG: i32 = 4_096;
@@ -135,6 +137,12 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     if kind == Type::DGRAM {
         // The kernel takes what it can get; a smaller buffer only loses more in a burst.
         let _ = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER);
+        if address.ip().is_unspecified() {
+            // So that a reply can leave from the address that was asked.
+            ask_for_destination(&socket, address.is_ipv4())?;
+        }
+    } else {
+        socket.set_tcp_nodelay(true)?; // for all it accepts: a reply is one write
     }
     socket.bind(&address.into())?;
     if kind == Type::STREAM {

@@ -7,14 +7,16 @@
 //! - [`gzip`]: compression of replies.
 //! - [`full_scrape`]: the one reply that is large.
 //! - [`connections`]: how many may be open.
-//! - [`udp`], [`tcp`]: the loops that move the bytes.
+//! - [`udp`], [`tcp`]: what both backends need of datagrams and connections, and the epoll loops.
+//! - [`epoll`], [`uring`]: the backends.
 //!
-//! Each worker is a thread with a runtime of its own, its own sockets on every port, and its own
-//! [`tracker::Worker`](crate::tracker::Worker). The kernel spreads clients over the workers
+//! Each worker is a thread with a ring or a runtime of its own, its own sockets on every port, and
+//! its own [`tracker::Worker`](crate::tracker::Worker). The kernel spreads clients over the workers
 //! (`SO_REUSEPORT`), and they share nothing but the tracker.
 
 pub mod bind;
 pub mod connections;
+mod epoll;
 pub mod full_scrape;
 pub mod gzip;
 pub mod http;
@@ -22,6 +24,8 @@ pub mod proxy;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
+pub mod uring;
 mod worker;
 
-pub use worker::{DataPlane, Shared};
+pub use uring::probe::Refused;
+pub use worker::{Backend, DataPlane, Shared};

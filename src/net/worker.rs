@@ -1,29 +1,29 @@
-//! The threads of the data plane: one runtime each, one socket of every port each.
+//! The threads of the data plane: one socket of every port each, and one ring or one runtime.
 
-use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::bind::{self, BindError, Bound, Purpose};
 use super::connections::Connections;
+use super::epoll;
 use super::full_scrape::FullScrapes;
-use super::http::{Responder, Service};
-use super::{tcp, udp};
+use super::uring::aide::{self, Mailbox};
+use super::uring::probe::Refused;
+use super::uring::worker::{self, Pending, Start};
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{self, Io};
 use crate::stats::Stats;
-use crate::tracker::{Tracker, Worker};
+use crate::tracker::Tracker;
 
 /// How long open connections may take to finish their request at shutdown.
-const DRAIN: Duration = Duration::from_secs(3);
+pub const DRAIN: Duration = Duration::from_secs(3);
 
 /// What the workers share.
 #[derive(Clone)]
@@ -56,10 +56,28 @@ impl Shutdown {
 /// The tracker ports, bound and ready to be served.
 pub struct DataPlane {
     config: config::Net,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
     udp: Vec<Bound<UdpSocket>>,
     http: Vec<Bound<TcpListener>>,
     https: Vec<Bound<TcpListener>>,
+}
+
+/// What moves the bytes, and why.
+pub enum Backend {
+    /// io_uring, with a ring and its sockets for each worker.
+    Uring(Vec<(Pending, Sockets)>),
+    /// epoll by way of tokio, with the sockets of each worker; the reason, unless it was asked for.
+    Epoll(Vec<Sockets>, Option<Refused>),
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Backend::Uring(_) => f.write_str("io_uring"),
+            Backend::Epoll(_, None) => f.write_str("epoll, as --io asks"),
+            Backend::Epoll(_, Some(refused)) => write!(f, "epoll, since {refused}"),
+        }
+    }
 }
 
 impl DataPlane {
@@ -69,7 +87,7 @@ impl DataPlane {
     /// [`BindError`] for the first port that cannot be had; none stays bound.
     pub fn bind(
         config: &config::Net,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        tls: Option<Arc<ServerConfig>>,
     ) -> Result<DataPlane, BindError> {
         let (hosts, workers) = (&config.hosts[..], config.workers);
         let tcp = |what, flag, port: Option<u16>| match port {
@@ -84,7 +102,7 @@ impl DataPlane {
             },
             http: tcp("HTTP announces", "--http-port", config.http_port)?,
             https: tcp("HTTPS announces", "--https-port", config.https_port)?,
-            tls: tls.map(TlsAcceptor::from),
+            tls,
             config: config.clone(),
         })
     }
@@ -98,39 +116,51 @@ impl DataPlane {
         ]
     }
 
+    /// What the configuration asks for and this system has, with the sockets of the workers.
+    ///
+    /// # Errors
+    /// [`Refused`] when io_uring is asked for and not to be had.
+    pub fn backend(&mut self) -> Result<Backend, Refused> {
+        let sockets: Vec<_> = (0..self.config.workers).map(|_| self.take_sockets()).collect();
+        if self.config.io == Io::Epoll {
+            return Ok(Backend::Epoll(sockets, None));
+        }
+        let prepare = |(index, sockets)| worker::prepare(index, self.config.rings, sockets);
+        let prepared: Result<Vec<_>, _> = sockets.iter().enumerate().map(prepare).collect();
+        match prepared {
+            Ok(pending) => Ok(Backend::Uring(pending.into_iter().zip(sockets).collect())),
+            Err(refused) if self.config.io == Io::Uring => Err(refused),
+            Err(refused) => Ok(Backend::Epoll(sockets, Some(refused))),
+        }
+    }
+
     /// Starts the workers. They end when `shutdown` turns true, within three seconds and a bit.
     ///
     /// # Errors
     /// When the system gives no thread or no event queue.
     pub fn start(
-        mut self,
+        self,
+        backend: Backend,
         shared: &Shared,
         shutdown: &watch::Receiver<bool>,
     ) -> io::Result<Vec<JoinHandle<()>>> {
-        let config = &self.config;
-        let connections = Arc::new(Connections::new(
-            config.connections_max,
-            config.connections_per_ip_max,
-            config.trusted_proxies.clone(),
-        ));
-        let full_scrapes = Arc::new(FullScrapes::default());
-        (0..self.config.workers)
-            .map(|index| {
-                let sockets = self.take_sockets();
-                let setting = Setting {
-                    config: self.config.clone(),
-                    tls: self.tls.clone(),
-                    connections: connections.clone(),
-                    full_scrapes: full_scrapes.clone(),
-                    shared: shared.clone(),
-                    shutdown: Shutdown(shutdown.clone()),
-                };
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                std::thread::Builder::new()
-                    .name(format!("worker-{index}"))
-                    .spawn(move || runtime.block_on(run(index, sockets, setting)))
-            })
-            .collect()
+        let config = self.config;
+        let setting = Setting {
+            connections: Arc::new(Connections::new(
+                config.connections_max,
+                config.connections_per_ip_max,
+                config.trusted_proxies.clone(),
+            )),
+            config,
+            tls: self.tls,
+            full_scrapes: Arc::new(FullScrapes::default()),
+            shared: shared.clone(),
+            shutdown: Shutdown(shutdown.clone()),
+        };
+        match backend {
+            Backend::Uring(workers) => start_on_uring(workers, &setting),
+            Backend::Epoll(workers, _) => start_on_epoll(workers, &setting),
+        }
     }
 
     fn take_sockets(&mut self) -> Sockets {
@@ -146,62 +176,51 @@ impl DataPlane {
 }
 
 /// The sockets of one worker.
-struct Sockets {
-    udp: Vec<UdpSocket>,
-    http: Vec<TcpListener>,
-    https: Vec<TcpListener>,
+pub struct Sockets {
+    pub udp: Vec<UdpSocket>,
+    pub http: Vec<TcpListener>,
+    pub https: Vec<TcpListener>,
 }
 
 /// What a worker finds when it starts.
-struct Setting {
-    config: config::Net,
-    tls: Option<TlsAcceptor>,
-    connections: Arc<Connections>,
-    full_scrapes: Arc<FullScrapes>,
-    shared: Shared,
-    shutdown: Shutdown,
+#[derive(Clone)]
+pub struct Setting {
+    pub config: config::Net,
+    pub tls: Option<Arc<ServerConfig>>,
+    pub connections: Arc<Connections>,
+    pub full_scrapes: Arc<FullScrapes>,
+    pub shared: Shared,
+    pub shutdown: Shutdown,
 }
 
-async fn run(index: usize, sockets: Sockets, setting: Setting) {
-    let Setting { config, tls, connections, full_scrapes, shared, mut shutdown } = setting;
-    let Shared { tracker, stats, clock } = shared;
-    let worker = Worker::new(tracker, stats.worker(index));
-    let responder = Rc::new(RefCell::new(Responder::new(worker, config.trusted_proxies.into())));
-    let tasks = LocalSet::new();
-    for socket in sockets.udp {
-        let (responder, shutdown) = (responder.clone(), shutdown.clone());
-        let verbose = config.verbose;
-        tasks.spawn_local(async move {
-            match tokio::net::UdpSocket::from_std(socket) {
-                Ok(socket) => {
-                    udp::fallback::serve(socket, &responder, clock, shutdown, verbose).await;
-                }
-                Err(error) => tracing::error!(%error, "a UDP socket cannot be served"),
-            }
-        });
+fn start_on_uring(
+    workers: Vec<(Pending, Sockets)>,
+    setting: &Setting,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let mailboxes = workers.iter().map(|_| Mailbox::new().map(Arc::new));
+    let mailboxes = mailboxes.collect::<io::Result<Vec<_>>>()?;
+    let makes = (setting.shared.tracker.clone(), setting.full_scrapes.clone());
+    let (jobs, thread) = aide::start(mailboxes.clone(), makes, setting.shutdown.clone())?;
+    let mut threads = Vec::with_capacity(workers.len() + 1);
+    for ((pending, sockets), mailbox) in workers.into_iter().zip(mailboxes) {
+        let (setting, jobs) = (setting.clone(), jobs.clone());
+        threads.push(pending.start(Start { sockets, setting, jobs, mailbox }));
     }
-    let http = config.redirect_http.map_or(Service::Tracker, |host| Service::Redirect(host.into()));
-    let plain = sockets.http.into_iter().map(|socket| (socket, http.clone(), None));
-    let secure = sockets.https.into_iter().map(|socket| (socket, Service::Tracker, tls.clone()));
-    for (socket, service, tls) in plain.chain(secure) {
-        let port = tcp::fallback::Port {
-            service,
-            tls,
-            responder: responder.clone(),
-            full_scrapes: full_scrapes.clone(),
-            connections: connections.clone(),
-            timeouts: config.timeouts,
-            clock,
-            verbose: config.verbose,
-        };
-        let shutdown = shutdown.clone();
-        tasks.spawn_local(async move {
-            match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => tcp::fallback::serve(listener, port, shutdown).await,
-                Err(error) => tracing::error!(%error, "a TCP socket cannot be served"),
-            }
-        });
-    }
-    tasks.run_until(shutdown.begun()).await;
-    let _ = tokio::time::timeout(DRAIN, tasks).await; // who is not done by then is cut off
+    threads.push(thread); // the last one, since it ends when the workers have
+    Ok(threads)
+}
+
+fn start_on_epoll(workers: Vec<Sockets>, setting: &Setting) -> io::Result<Vec<JoinHandle<()>>> {
+    let start = |(index, sockets)| {
+        let setting = setting.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || runtime.block_on(epoll::run(index, sockets, setting));
+        worker_thread(index).spawn(run)
+    };
+    workers.into_iter().enumerate().map(start).collect()
+}
+
+/// The maker of the thread of a worker.
+pub fn worker_thread(index: usize) -> thread::Builder {
+    thread::Builder::new().name(format!("worker-{index}"))
 }

@@ -279,7 +279,7 @@ async fn json_has_every_promised_field() {
             "http": requests(json!({})),
             "https": requests(json!({ "announces": 1, "announces_ipv6": 1, "scrapes": 1 })),
         },
-        "udp": { "connects": 0, "silent": 0, "unsent": 0 },
+        "udp": { "connects": 0, "silent": 0, "unsent": 0, "dropped": 0 },
         "compression": { "gzip_replies": 0, "plain_replies": 0, "bytes_saved": 0 },
         "connections": { "accepted": 0, "refused": 0, "timed_out": 0, "handshakes_failed": 0 },
     });

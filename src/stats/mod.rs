@@ -79,6 +79,8 @@ pub struct Counters {
     pub udp_silent: Counter,
     /// Datagrams whose reply the kernel would not take.
     pub udp_unsent: Counter,
+    /// Datagrams the kernel lost, most of them since its receive buffer was full.
+    pub udp_dropped: Counter,
     /// HTTP bodies sent compressed.
     pub gzip_replies: Counter,
     /// HTTP bodies sent as they are.

@@ -44,6 +44,7 @@ pub struct Snapshot {
     pub udp_connects: u64,
     pub udp_silent: u64,
     pub udp_unsent: u64,
+    pub udp_dropped: u64,
     pub gzip_replies: u64,
     pub plain_replies: u64,
     pub gzip_saved: u64,
@@ -66,6 +67,7 @@ impl Snapshot {
         self.udp_connects += counters.udp_connects.read();
         self.udp_silent += counters.udp_silent.read();
         self.udp_unsent += counters.udp_unsent.read();
+        self.udp_dropped += counters.udp_dropped.read();
         self.gzip_replies += counters.gzip_replies.read();
         self.plain_replies += counters.plain_replies.read();
         self.gzip_saved += counters.gzip_saved.read();

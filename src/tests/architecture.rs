@@ -42,7 +42,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may be allowed.
-const UNSAFE_ROOMS: &[&str] = &["swarm/map", "net/udp/uring", "net/tcp/uring"];
+const UNSAFE_ROOMS: &[&str] =
+    &["swarm/map", "net/uring/kernel", "net/udp/message", "net/udp/batch"];
 
 struct Source {
     /// Below `src`: `net/udp/mod.rs`.

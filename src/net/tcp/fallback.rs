@@ -8,7 +8,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,28 +16,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
-use crate::limits;
 use crate::net::connections::Connections;
 use crate::net::full_scrape::FullScrapes;
-use crate::net::http::{FullScrapeRequest, Next, Responder, Service};
+use crate::net::http::{FullScrapeRequest, Responder, Service};
+use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
+use crate::net::tcp::{ACCEPT_PAUSE, LINGER, LINGER_BYTES, WARN_PAUSE, is_about_one_connection};
 use crate::net::worker::Shutdown;
-use crate::protocol::http_head;
 use crate::stats::Protocol;
 
-/// Pause after an accept that failed, as when descriptors have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// A fault that lasts is logged this often.
-const WARN_PAUSE: Duration = Duration::from_mins(1);
-/// Replies to pipelined requests are sent when they exceed this, at the latest.
-const OUT_FLUSH: usize = 64 * 1024;
 /// A full scrape is sent in pieces of this size, each of which the client must take in time.
 const FULL_SCRAPE_PIECE: usize = 256 * 1024;
-/// Room for a head at first; most are a quarter of it.
-const HEAD_ROOM: usize = 2 * 1024;
-/// How long, and for how many bytes, a refused client is listened to after the last reply, so that
-/// its unread bytes do not make the kernel throw the reply away.
-const LINGER: Duration = Duration::from_millis(500);
-const LINGER_BYTES: usize = 256 * 1024;
+/// Room for what is read at once; most heads are a quarter of it.
+const READ_ROOM: usize = 2 * 1024;
 
 /// What the connections of one listening socket have in common.
 #[derive(Clone)]
@@ -83,12 +72,6 @@ pub async fn serve(listener: TcpListener, port: Port, mut shutdown: Shutdown) {
     }
 }
 
-/// Errors that say nothing about the listening socket: the client was gone before it was accepted.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
 impl Port {
     fn protocol(&self) -> Protocol {
         if self.tls.is_some() { Protocol::Https } else { Protocol::Http }
@@ -105,7 +88,6 @@ impl Port {
             return self.count(|counters| counters.connections_refused.increment());
         };
         self.count(|counters| counters.connections.increment());
-        let _ = stream.set_nodelay(true); // a reply is one write: nothing to wait for
         let port = self.clone();
         tokio::task::spawn_local(async move {
             let _permit = permit;
@@ -140,12 +122,15 @@ impl Port {
             port: self,
             stream,
             peer,
-            received: Vec::with_capacity(HEAD_ROOM),
-            scanned: 0,
+            dialogue: Dialogue::default(),
+            arrived: Vec::with_capacity(READ_ROOM),
             out: Vec::new(),
-            requests: 0,
         };
-        connection.serve(shutdown).await.unwrap_or(Ended::Closed)
+        match connection.serve(shutdown).await {
+            Ok(ended) => ended,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ended::TimedOut,
+            Err(_) => Ended::Closed,
+        }
     }
 }
 
@@ -161,91 +146,68 @@ struct Connection<'a, S> {
     port: &'a Port,
     stream: S,
     peer: IpAddr,
-    /// What has come and is not answered; `scanned` bytes of it hold no end of a head.
-    received: Vec<u8>,
-    scanned: usize,
+    dialogue: Dialogue,
+    /// What was read last.
+    arrived: Vec<u8>,
     /// Replies not sent yet.
     out: Vec<u8>,
-    requests: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn serve(&mut self, mut shutdown: Shutdown) -> io::Result<Ended> {
         let mut deadline = Instant::now() + self.port.timeouts.head;
+        let mut is_idle = false;
         loop {
-            if let Some(length) = http_head::end(&self.received, self.scanned) {
-                let goes_on = length <= limits::HTTP_HEAD_MAX && self.respond(length).await;
-                if length > limits::HTTP_HEAD_MAX {
-                    self.refuse_long_head();
-                }
-                if !goes_on || shutdown.has_begun() {
-                    return self.finish().await;
-                }
-                if self.out.len() < OUT_FLUSH && self.has_whole_head() {
+            let now = self.port.clock.now();
+            match self.answer(now, shutdown.has_begun()) {
+                Step::Read => {}
+                Step::Send => {
+                    self.flush().await?;
+                    deadline = Instant::now() + self.port.timeouts.head;
                     continue;
                 }
-                self.flush().await?;
-                deadline = Instant::now() + self.port.timeouts.head;
-                continue;
+                Step::FullScrape(request) => {
+                    let goes_on = self.send_full_scrape(request, now).await?;
+                    if !goes_on || !self.dialogue.may_go_on() || shutdown.has_begun() {
+                        return self.finish().await;
+                    }
+                    deadline = Instant::now() + self.port.timeouts.head;
+                    continue;
+                }
+                Step::Finish => return self.finish().await,
             }
-            self.scanned = self.received.len();
-            if self.received.len() > limits::HTTP_HEAD_MAX || self.has_long_line() {
-                self.refuse_long_head();
-                return self.finish().await;
-            }
-            let is_idle = self.received.is_empty() && self.requests > 0;
+            let was_idle = std::mem::replace(&mut is_idle, self.dialogue.is_idle());
             if is_idle {
                 deadline = Instant::now() + self.port.timeouts.idle;
+            } else if was_idle {
+                deadline = Instant::now() + self.port.timeouts.head;
             }
             let read = tokio::select! {
-                read = timeout_at(deadline, self.stream.read_buf(&mut self.received)) => read,
+                read = timeout_at(deadline, self.stream.read_buf(&mut self.arrived)) => read,
                 // Somebody who is in the middle of a request may finish it.
-                () = shutdown.begun(), if self.received.is_empty() => return self.finish().await,
+                () = shutdown.begun(), if self.dialogue.is_empty() => return self.finish().await,
             };
             let Ok(read) = read else { return Ok(Ended::TimedOut) };
             if read? == 0 {
                 return Ok(Ended::Closed);
             }
-            if is_idle {
-                deadline = Instant::now() + self.port.timeouts.head;
-            }
         }
     }
 
-    fn has_whole_head(&self) -> bool {
-        http_head::end(&self.received, self.scanned).is_some()
-    }
-
-    fn has_long_line(&self) -> bool {
-        self.received.len() > limits::HTTP_REQUEST_LINE_MAX && !self.received.contains(&b'\n')
-    }
-
-    fn refuse_long_head(&mut self) {
-        let mut responder = self.port.responder.borrow_mut();
-        let protocol = self.port.protocol();
-        let _closes = responder.refuse_long_head(protocol, &self.received, &mut self.out);
-    }
-
-    /// Answers the head that is the first `length` bytes received. Tells whether the connection may
-    /// serve another.
-    async fn respond(&mut self, length: usize) -> bool {
-        let port = self.port;
-        let (service, protocol, now) = (&port.service, port.protocol(), port.clock.now());
-        let head = &self.received[..length];
-        if port.verbose {
-            log_request(protocol, self.peer, head);
-        }
-        let source = (service, protocol, self.peer);
-        let next = port.responder.borrow_mut().respond(now, source, head, &mut self.out);
-        self.received.drain(..length);
-        self.scanned = 0;
-        self.requests += 1;
-        let goes_on = match next {
-            Next::KeepAlive => true,
-            Next::Close => false,
-            Next::FullScrape(request) => self.send_full_scrape(request, now).await.unwrap_or(false),
+    /// Answers what was read last.
+    fn answer(&mut self, now: Now, ending: bool) -> Step {
+        let Connection { port, peer, dialogue, arrived, out, .. } = self;
+        let asked = Asked {
+            service: &port.service,
+            protocol: port.protocol(),
+            peer: *peer,
+            now,
+            verbose: port.verbose,
+            ending,
         };
-        goes_on && self.requests < limits::HTTP_REQUESTS_PER_CONNECTION
+        let step = dialogue.answer(asked, &mut port.responder.borrow_mut(), arrived, out);
+        arrived.clear();
+        step
     }
 
     /// Has the body made off this thread, which answers others meanwhile, and sends it from the one
@@ -272,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         timeout(self.port.timeouts.write, write).await??;
         self.out.clear();
-        self.out.shrink_to(HEAD_ROOM);
+        self.out.shrink_to(READ_ROOM);
         Ok(())
     }
 
@@ -283,8 +245,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.stream.shutdown().await?;
             let mut heard = 0;
             while heard < LINGER_BYTES {
-                self.received.clear();
-                match self.stream.read_buf(&mut self.received).await? {
+                self.arrived.clear();
+                match self.stream.read_buf(&mut self.arrived).await? {
                     0 => break,
                     length => heard += length,
                 }
@@ -294,11 +256,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let _ = timeout(LINGER, farewell).await; // the reply is out; the rest is courtesy
         Ok(Ended::Closed)
     }
-}
-
-/// Logs a request without its query, in which keys may stand, and with nothing in it that a
-/// terminal would obey.
-fn log_request(protocol: Protocol, peer: IpAddr, head: &[u8]) {
-    let line = head.split(|byte| matches!(byte, b'?' | b'\r' | b'\n')).next().unwrap_or_default();
-    tracing::debug!(?protocol, %peer, request = %line.escape_ascii(), "HTTP request");
 }

@@ -3,14 +3,22 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::batch::Batch;
+use super::{address, message};
 use crate::clock::Clock;
-use crate::limits;
 use crate::net::http::Responder;
 use crate::net::worker::Shutdown;
-use crate::tracker::Verdict;
+use crate::tracker::{Verdict, Worker};
+
+/// How often the kernel is asked what it had no room for.
+const DROPS_PERIOD: Duration = Duration::from_secs(1);
 
 /// Serves one socket until `shutdown`, then answers what the kernel already holds, and returns.
 pub async fn serve(
@@ -20,10 +28,10 @@ pub async fn serve(
     mut shutdown: Shutdown,
     verbose: bool,
 ) {
-    let mut buffers = Buffers {
-        packet: vec![0; limits::UDP_REQUEST_MAX],
-        reply: Vec::with_capacity(limits::UDP_REPLY_V4_MAX),
-    };
+    let mut batch = Batch::default();
+    let mut look = interval(DROPS_PERIOD);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut drops = message::drops(&socket);
     loop {
         tokio::select! {
             ready = socket.readable() => {
@@ -31,47 +39,61 @@ pub async fn serve(
                     tracing::error!(%error, "a UDP socket is lost");
                     return;
                 }
-                answer_batch(&socket, responder, clock, &mut buffers, verbose);
+                // tokio has to hear of it when nothing is left, so as to wait for more.
+                let _ = socket.try_io(Interest::READABLE, || {
+                    let mut responder = responder.borrow_mut();
+                    answer(&socket, responder.worker(), clock, &mut batch, verbose)
+                });
+            }
+            _ = look.tick() => {
+                let before = std::mem::replace(&mut drops, message::drops(&socket));
+                let lost = drops.wrapping_sub(before);
+                responder.borrow_mut().worker().counters().udp_dropped.add(lost.into());
             }
             () = shutdown.begun() => break,
         }
     }
-    while answer_batch(&socket, responder, clock, &mut buffers, verbose) == limits::UDP_BATCH {}
+    answer_rest(&socket, responder.borrow_mut().worker(), clock);
 }
 
-struct Buffers {
-    packet: Vec<u8>,
-    reply: Vec<u8>,
+/// Answers what the kernel holds of `socket`, and waits for no more.
+pub fn answer_rest(socket: &impl AsFd, worker: &mut Worker, clock: Clock) {
+    let mut batch = Batch::default();
+    while answer(socket, worker, clock, &mut batch, false).is_ok() {}
 }
 
-/// Answers up to [`limits::UDP_BATCH`] datagrams that have arrived, and tells how many.
-fn answer_batch(
-    socket: &UdpSocket,
-    responder: &RefCell<Responder>,
+/// Answers up to [`UDP_BATCH`](crate::limits::UDP_BATCH) datagrams that have arrived.
+///
+/// # Errors
+/// `WouldBlock` when there are none.
+fn answer(
+    socket: &impl AsFd,
+    worker: &mut Worker,
     clock: Clock,
-    buffers: &mut Buffers,
+    batch: &mut Batch,
     verbose: bool,
-) -> usize {
-    let Buffers { packet, reply } = buffers;
-    let mut responder = responder.borrow_mut();
-    let worker = responder.worker();
+) -> io::Result<()> {
+    let received = match batch.receive(socket) {
+        Ok(received) => received,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+        // What an earlier send to a closed port brought back; the next datagram is fine.
+        Err(_) => return Ok(()),
+    };
     let now = clock.now();
-    for answered in 0..limits::UDP_BATCH {
-        let (length, from) = match socket.try_recv_from(packet) {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return answered,
-            // What an earlier send to a closed port brought back; the next datagram is fine.
-            Err(_) => continue,
-        };
+    for number in 0..received {
+        let (datagram, reply) = batch.datagram(number);
+        let Some(from) = address::decode(datagram.name) else { continue };
         let source = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let verdict = worker.answer_udp(now, source, &packet[..length], reply);
+        let verdict = worker.answer_udp(now, source, datagram.payload, &mut reply.bytes);
         if verbose {
-            tracing::debug!(%source, length, ?verdict, "UDP request");
+            tracing::debug!(%source, length = datagram.payload.len(), ?verdict, "UDP request");
         }
-        // A full send buffer loses the reply, as the network may: the client asks again.
-        if verdict == Verdict::Reply && socket.try_send_to(reply, from).is_err() {
-            worker.counters().udp_unsent.increment();
+        if verdict == Verdict::Reply {
+            reply.address(datagram.name, datagram.control);
+            batch.keep_reply();
         }
     }
-    limits::UDP_BATCH
+    let unsent = batch.send(socket);
+    worker.counters().udp_unsent.add(unsent as u64);
+    Ok(())
 }

@@ -97,6 +97,8 @@ pub struct UdpFigures {
     pub silent: u64,
     /// Replies the kernel would not take.
     pub unsent: u64,
+    /// Datagrams the kernel lost, most of them since its receive buffer was full.
+    pub dropped: u64,
 }
 
 /// Bodies of HTTP and HTTPS replies.
@@ -136,6 +138,7 @@ impl Figures {
                 connects: snapshot.udp_connects,
                 silent: snapshot.udp_silent,
                 unsent: snapshot.udp_unsent,
+                dropped: snapshot.udp_dropped,
             },
             compression: CompressionFigures {
                 gzip_replies: snapshot.gzip_replies,

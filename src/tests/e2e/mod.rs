@@ -1,11 +1,10 @@
 //! A whole server on loopback, asked over real sockets: raw bytes out, raw bytes in.
 
-mod acceptance;
 mod clients;
-mod drain;
-mod http;
-mod overload;
+mod epoll;
 mod page;
+mod tight;
+mod uring;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -17,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
-use crate::config::{Config, TlsFiles};
+use crate::config::{Config, Io, TlsFiles};
 use crate::protocol::announce::Announce;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::udp::{Header, Reply, Request};
@@ -27,18 +26,21 @@ use crate::serve::{Addresses, Server};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server on free ports of both loopback addresses, with a certificate of its own.
-struct TestServer {
+struct AnyServer<const ON_URING: bool> {
     server: Server,
     folder: TempDir,
 }
 
-impl TestServer {
-    fn start() -> TestServer {
-        TestServer::with(|_| {})
+/// A server on the backend that is the default.
+type TestServer = AnyServer<true>;
+
+impl<const ON_URING: bool> AnyServer<ON_URING> {
+    fn start() -> Self {
+        Self::with(|_| {})
     }
 
     /// A server whose configuration `change` has had a hand in.
-    fn with(change: impl FnOnce(&mut Config)) -> TestServer {
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let issued = rcgen::generate_simple_self_signed(names).unwrap();
@@ -54,9 +56,10 @@ impl TestServer {
         config.net.https_port = Some(0);
         config.net.tls = Some(files);
         config.net.workers = 2;
+        config.net.io = if ON_URING { Io::Uring } else { Io::Epoll };
         config.tracker.interval_jitter = 0;
         change(&mut config);
-        TestServer { server: Server::start(config).unwrap(), folder }
+        AnyServer { server: Server::start(config).unwrap(), folder }
     }
 
     fn addresses(&self) -> &Addresses {
@@ -212,6 +215,32 @@ impl UdpClient {
         let length = self.socket.recv(&mut reply).unwrap();
         reply.truncate(length);
         reply
+    }
+
+    /// Sends requests of the numbers in `numbers`, and tells the numbers of the replies, sorted, for
+    /// as long as none is missing and none comes twice.
+    fn replies_to(&self, numbers: std::ops::Range<u32>) -> Vec<u32> {
+        for transaction_id in numbers.clone() {
+            let mut packet = Vec::new();
+            Request::Connect { transaction_id }.encode(&mut packet);
+            self.socket.send(&packet).unwrap();
+        }
+        let mut replied: Vec<u32> = numbers
+            .map(|_| match Reply::decode(&self.receive()) {
+                Some(Reply::Connect { transaction_id, .. }) => transaction_id,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        replied.sort_unstable();
+        replied
+    }
+
+    /// Whether nothing more has come.
+    fn is_silent(&self) -> bool {
+        self.socket.set_nonblocking(true).unwrap();
+        let is_silent = self.socket.recv(&mut [0; 64]).is_err();
+        self.socket.set_nonblocking(false).unwrap();
+        is_silent
     }
 
     fn announce_packet(&self, announce: &Announce) -> Vec<u8> {

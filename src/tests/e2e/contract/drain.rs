@@ -11,7 +11,7 @@ fn request_under_way_is_answered_and_idle_connections_are_closed() {
     busy.write_all(b"GET /scrape HTTP/1.1\r\n").unwrap();
     wait_until("both are accepted", || server.server.stats().snapshot().connections == 2);
 
-    let TestServer { server, folder: _folder } = server;
+    let AnyServer { server, folder: _folder } = server;
     let address = server.addresses().http[0];
     let stopping = std::thread::spawn(move || server.stop());
     assert_eq!(idle.read(&mut [0]).unwrap(), 0, "closed while idle");

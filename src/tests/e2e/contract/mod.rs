@@ -1,0 +1,12 @@
+//! What every backend promises. `super::TestServer` runs on the one that is being tested.
+
+#![allow(clippy::duplicate_mod, reason = "one suite, run over each backend")]
+
+use super::*;
+
+mod acceptance;
+mod drain;
+mod http;
+mod overload;
+mod resets;
+mod udp;
