@@ -169,7 +169,7 @@ fn start_says_what_listens_where_and_names_no_client() {
         format!("listening on 127.0.0.1:{port}: UDP announces"),
         format!("listening on 127.0.0.1:{port}: HTTP announces"),
         format!("listening on 127.0.0.1:{web}: the page"),
-        "workers on epoll".to_owned(),
+        "ready: ".to_owned(),
     ] {
         assert!(said.contains(&text), "{text}: {said}");
     }

@@ -115,7 +115,9 @@ async fn run(
         tokio::select! {
             () = shutdown.begun(), if !is_ending => {
                 is_ending = true;
-                mailboxes.iter().for_each(|mailbox| mailbox.end());
+                for mailbox in &mailboxes {
+                    mailbox.end();
+                }
             }
             job = jobs.recv() => {
                 let Some(job) = job else { return };

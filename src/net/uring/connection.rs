@@ -29,7 +29,7 @@ use super::tcp::{Kit, Port};
 use super::worker::Tools;
 use crate::net::connections::Permit;
 use crate::net::full_scrape::Body;
-use crate::net::http::FullScrapeRequest;
+use crate::net::http::{FullScrapeRequest, Responder};
 use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
 use crate::net::tcp::{LINGER, LINGER_BYTES};
 
@@ -146,14 +146,14 @@ impl Connection {
                 let step = self.hear(bytes, kit, asked, tools.responder);
                 tools.ring.give_back(lease);
                 if let Some(step) = step {
-                    self.act(step, kit, port, tools);
+                    self.act(step, kit, tools);
                 }
             }
             (Ok(_), lease) => {
                 if let Some(lease) = lease {
                     tools.ring.give_back(lease);
                 }
-                self.end_of_stream(kit, port, tools);
+                self.end_of_stream(kit, tools);
             }
             // Out of buffers, of which this round gives some back; or stopped by us.
             (Err(error), _) if is_about_room(&error) => {}
@@ -184,7 +184,7 @@ impl Connection {
         bytes: &mut [u8],
         kit: &mut Kit,
         asked: Asked<'_>,
-        responder: &mut crate::net::http::Responder,
+        responder: &mut Responder,
     ) -> Option<Act> {
         match &mut self.phase {
             Phase::Handshake | Phase::Requests if self.sending.is_none() => {
@@ -202,17 +202,22 @@ impl Connection {
         }
     }
 
+    /// Has memory for what is to be sent.
+    fn have_buffer(&mut self, kit: &mut Kit) {
+        if self.out.capacity() == 0 {
+            self.out = kit.buffers.pop().unwrap_or_default();
+        }
+    }
+
     /// Decrypts and answers what there is.
     fn advance(
         &mut self,
         bytes: &mut [u8],
         kit: &mut Kit,
         asked: Asked<'_>,
-        responder: &mut crate::net::http::Responder,
+        responder: &mut Responder,
     ) -> Act {
-        if self.out.capacity() == 0 {
-            self.out = kit.buffers.pop().unwrap_or_default();
-        }
+        self.have_buffer(kit);
         let Some(session) = &mut self.session else {
             return Act::Take(self.dialogue.answer(asked, responder, bytes, &mut self.out));
         };
@@ -233,7 +238,7 @@ impl Connection {
         }
     }
 
-    fn act(&mut self, act: Act, kit: &mut Kit, port: &Port, tools: &mut Tools<'_>) {
+    fn act(&mut self, act: Act, kit: &mut Kit, tools: &mut Tools<'_>) {
         if matches!(self.phase, Phase::Handshake)
             && self.session.as_ref().is_some_and(|session| session.has_shaken_hands())
         {
@@ -253,7 +258,7 @@ impl Connection {
             }
             Act::Refuse => {
                 if matches!(self.phase, Phase::Handshake) {
-                    port.count_failed_handshake(tools);
+                    tools.counters().handshakes_failed.increment();
                 }
                 self.phase = Phase::Finishing;
                 self.go_on_finishing(kit, tools);
@@ -273,16 +278,24 @@ impl Connection {
         if matches!(self.phase, Phase::Handshake) {
             return;
         }
+        if tools.is_ending && self.is_at_rest() {
+            return self.finish(kit, tools);
+        }
         if self.dialogue.is_idle() && !self.is_amid_record() {
-            if tools.is_ending {
-                return self.finish(kit, tools);
-            }
             self.is_in_head = false;
             self.set_timer(kit.timeouts.idle, kit, tools);
         } else if !self.is_in_head {
             self.is_in_head = true;
             self.set_timer(kit.timeouts.head, kit, tools);
         }
+    }
+
+    /// Whether it is in no request's midst.
+    fn is_at_rest(&self) -> bool {
+        self.sending.is_none()
+            && self.held.is_empty()
+            && self.dialogue.is_empty()
+            && !self.is_amid_record()
     }
 
     fn is_amid_record(&self) -> bool {
@@ -342,15 +355,13 @@ impl Connection {
         let mut held = std::mem::take(&mut self.held);
         let asked = port.asked(self.peer, tools.now, tools.is_ending, kit.verbose);
         let act = self.advance(&mut held, kit, asked, tools.responder);
-        self.act(act, kit, port, tools);
+        self.act(act, kit, tools);
     }
 
     /// The body of the full scrape it waits for.
     pub fn body(&mut self, body: Body, kit: &mut Kit, port: &Port, tools: &mut Tools<'_>) {
         let Phase::Scrape(request) = self.phase else { return };
-        if self.out.capacity() == 0 {
-            self.out = kit.buffers.pop().unwrap_or_default();
-        }
+        self.have_buffer(kit);
         let protocol = port.protocol();
         match &mut self.session {
             None => {
@@ -383,6 +394,7 @@ impl Connection {
         let end = whole.min(start + piece);
         *sent = end;
         let bytes = bytes.clone();
+        self.have_buffer(kit);
         match &mut self.session {
             None => self.send_parcel(Parcel::Shared(bytes, start, end), kit, tools),
             Some(session) => match session.encrypt(&bytes[start..end], &mut self.out) {
@@ -413,28 +425,23 @@ impl Connection {
     }
 
     /// The client sends no more.
-    fn end_of_stream(&mut self, kit: &mut Kit, port: &Port, tools: &mut Tools<'_>) {
+    fn end_of_stream(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
         self.has_ended = true;
         match self.phase {
             Phase::Handshake => {
-                port.count_failed_handshake(tools);
+                tools.counters().handshakes_failed.increment();
                 self.close(kit);
             }
             Phase::Lingering { .. } => self.close(kit),
             Phase::Requests if self.sending.is_none() => self.close(kit),
             // What it asked before is answered first.
-            Phase::Requests | Phase::Scrape(_) | Phase::Body { .. } | Phase::Finishing => {}
-            Phase::Closed => {}
+            _ => {}
         }
     }
 
     /// The program is about to end: a connection in no request's midst is finished.
     pub fn end(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
-        let is_at_rest = self.sending.is_none()
-            && self.held.is_empty()
-            && self.dialogue.is_empty()
-            && !self.is_amid_record();
-        if matches!(self.phase, Phase::Requests) && is_at_rest {
+        if matches!(self.phase, Phase::Requests) && self.is_at_rest() {
             self.finish(kit, tools);
         }
     }
@@ -442,7 +449,7 @@ impl Connection {
     /// Its time is up.
     pub fn expire(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
         if !matches!(self.phase, Phase::Lingering { .. } | Phase::Closed) {
-            tools.responder.worker().counters().connections_timed_out.increment();
+            tools.counters().connections_timed_out.increment();
         }
         self.close(kit);
     }
@@ -474,6 +481,7 @@ impl Connection {
 }
 
 /// What follows what was heard.
+#[derive(Clone, Copy)]
 enum Act {
     Take(Step),
     /// Not TLS, or not that of this session: an alert, and the end.

@@ -4,8 +4,8 @@
 //! - [`kernel`]: the ring, and the memory it shares with the kernel; all `unsafe` is there.
 //! - [`probe`]: whether there are rings to be had.
 //! - [`worker`]: the loop.
-//! - [`udp`]: datagrams.
-//! - [`tcp`], [`connection`], [`session`]: connections, one of them, its TLS.
+//! - [`udp`] is about datagrams; [`tcp`], [`connection`] and [`session`] are about connections,
+//!   one of them, and its TLS.
 //! - [`timers`]: how long they may last.
 //! - [`aide`]: what takes longer than a worker may.
 

@@ -95,11 +95,6 @@ impl Port {
     pub fn asked(&self, peer: IpAddr, now: Now, ending: bool, verbose: bool) -> Asked<'_> {
         Asked { service: &self.service, protocol: self.protocol(), peer, now, verbose, ending }
     }
-
-    /// Counts a client that did not get as far as a request.
-    pub fn count_failed_handshake(&self, tools: &mut Tools<'_>) {
-        tools.responder.worker().counters().handshakes_failed.increment();
-    }
 }
 
 impl Kit {
@@ -157,7 +152,7 @@ impl Tcp {
             && !is_about_one_connection(&error)
         {
             port.accepting = Accepting::Until(tools.elapsed + ACCEPT_PAUSE);
-            if self.warned.is_none_or(|warned| tools.elapsed - warned >= WARN_PAUSE) {
+            if self.warned.is_none_or(|warned| tools.elapsed >= warned + WARN_PAUSE) {
                 tracing::warn!(%error, "cannot accept connections for a moment");
                 self.warned = Some(tools.elapsed);
             }
@@ -170,7 +165,7 @@ impl Tcp {
     }
 
     fn open(&mut self, port: usize, stream: OwnedFd, tools: &mut Tools<'_>) {
-        let counters = tools.responder.worker().counters();
+        let counters = tools.counters();
         let from = getpeername(&stream).ok().flatten();
         let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else {
             return; // the client is gone

@@ -20,7 +20,7 @@ pub struct Udp {
 }
 
 struct Socket {
-    socket: UdpSocket,
+    udp: UdpSocket,
     file: File,
     state: State,
     drops: u32,
@@ -45,7 +45,7 @@ impl Udp {
     pub fn new(sockets: Vec<(UdpSocket, File)>, buffers: usize, verbose: bool) -> Udp {
         let sockets = sockets.into_iter().map(|(socket, file)| {
             let drops = message::drops(&socket);
-            Socket { socket, file, state: State::Starved, drops }
+            Socket { udp: socket, file, state: State::Starved, drops }
         });
         Udp {
             sockets: sockets.collect(),
@@ -80,7 +80,7 @@ impl Udp {
     pub fn replied(&mut self, completion: &Completion, tools: &mut Tools<'_>) {
         self.replies_in_flight -= 1;
         if completion.result.is_err() {
-            tools.responder.worker().counters().udp_unsent.increment();
+            tools.counters().udp_unsent.increment();
         }
         while !tools.ring.is_out_of_replies() {
             let Some((file, lease)) = self.waiting.pop_front() else { return };
@@ -142,10 +142,10 @@ impl Udp {
 
     /// Counts what the kernel had no room for since this was last asked.
     pub fn count_drops(&mut self, tools: &mut Tools<'_>) {
-        for Socket { socket, drops, .. } in &mut self.sockets {
-            let before = std::mem::replace(drops, message::drops(socket));
+        for Socket { udp, drops, .. } in &mut self.sockets {
+            let before = std::mem::replace(drops, message::drops(udp));
             let lost = drops.wrapping_sub(before);
-            tools.responder.worker().counters().udp_dropped.add(lost.into());
+            tools.counters().udp_dropped.add(lost.into());
         }
     }
 
@@ -171,6 +171,6 @@ impl Udp {
 
     /// The sockets, for what has arrived since.
     pub fn into_sockets(self) -> impl Iterator<Item = UdpSocket> {
-        self.sockets.into_iter().map(|socket| socket.socket)
+        self.sockets.into_iter().map(|socket| socket.udp)
     }
 }

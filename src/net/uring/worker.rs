@@ -20,6 +20,7 @@ use crate::config::Rings;
 use crate::net::http::{Responder, Service};
 use crate::net::udp::fallback;
 use crate::net::worker::{DRAIN, Setting, Sockets, worker_thread};
+use crate::stats::Counters;
 use crate::tracker::Worker;
 
 /// How often the kernel is asked what it had no room for.
@@ -61,6 +62,13 @@ struct Engine {
     tcp: Tcp,
     is_ticking: [bool; 2],
     ending: Ending,
+}
+
+impl Tools<'_> {
+    /// The worker's counters.
+    pub fn counters(&mut self) -> &Counters {
+        self.responder.worker().counters()
+    }
 }
 
 /// A worker whose thread has its ring and waits for what it is to serve.
@@ -246,14 +254,13 @@ impl Engine {
                 tcp.end(&mut Tools { ring, responder, elapsed, now, is_ending: true });
                 self.go_on_ending(elapsed)
             }
-            Ending::No => false,
             // Who is not done by then is cut off.
             Ending::Drain(until) if tcp.is_empty() || elapsed >= until => {
                 self.ending = Ending::Home(elapsed + HOMEWARD);
                 udp.stop(ring);
                 udp.is_done()
             }
-            Ending::Drain(_) => false,
+            Ending::No | Ending::Drain(_) => false,
             Ending::Home(until) => udp.is_done() || elapsed >= until,
         }
     }

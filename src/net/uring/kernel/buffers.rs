@@ -119,6 +119,7 @@ impl Buffers {
     }
 
     fn offer(&mut self, buffer: u16) {
+        #[expect(clippy::cast_ptr_alignment, reason = "the block begins at a page")]
         let entries = self.entries.start.as_ptr().cast::<BufRingEntry>();
         let place = usize::from(self.tail & (self.count - 1));
         // SAFETY: `place` is below `count`. The kernel reads an entry only once the tail is beyond
