@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -15,6 +16,10 @@ const BACKLOG: i32 = 4_096;
 /// Bytes of datagrams the kernel keeps for each UDP socket: some 20,000 announces, 0.1 s of a very
 /// busy tracker. It caps the number at `net.core.rmem_max`.
 const UDP_RECEIVE_BUFFER: usize = 8 << 20;
+/// How long a port in use is asked for again: the sockets that a ring holds are closed a moment after
+/// its process has died, and who restarts a tracker that was killed should not have to wait.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
+const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 /// How often a free port is looked for that is free at every address.
 const FREE_PORT_TRIES: usize = 32;
 
@@ -122,6 +127,21 @@ fn group<S>(
 /// serve share among themselves (`SO_REUSEPORT`), and would share with another process of the same
 /// user too: two trackers would each see half of the clients, and neither would say so.
 fn claim(address: SocketAddr, kind: Type) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match claim_once(address, kind) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && start.elapsed() < RELEASE_PATIENCE =>
+            {
+                std::thread::sleep(RELEASE_PAUSE);
+            }
+            claimed => return claimed,
+        }
+    }
+}
+
+fn claim_once(address: SocketAddr, kind: Type) -> io::Result<()> {
     let socket = new_socket(address, kind)?;
     socket.bind(&address.into())?;
     if kind == Type::STREAM {

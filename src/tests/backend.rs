@@ -251,3 +251,14 @@ fn connections_wait_while_descriptors_have_run_out_and_are_then_served() {
         assert_eq!(said.matches("cannot accept").count(), 1, "{io}: once a minute: {said}");
     }
 }
+
+#[test]
+fn tracker_that_was_killed_can_be_started_again_at_once() {
+    let ports = (free_port(), free_port());
+    for _ in 0..5 {
+        let (tracker, _) = start_command(command("uring", ports, None), ports);
+        let _open: Vec<TcpStream> = (0..20).map(|_| tracker.connect()).collect();
+        tracker.assert_serves();
+        drop(tracker); // by SIGKILL
+    }
+}
