@@ -16,8 +16,8 @@ const BACKLOG: i32 = 4_096;
 /// Bytes of datagrams the kernel keeps for each UDP socket: some 20,000 announces, 0.1 s of a very
 /// busy tracker. It caps the number at `net.core.rmem_max`.
 const UDP_RECEIVE_BUFFER: usize = 8 << 20;
-/// How long a port in use is asked for again: the sockets that a ring holds are closed a moment after
-/// its process has died, and who restarts a tracker that was killed should not have to wait.
+/// How long a port in use is asked for again: the sockets that a ring holds are closed a moment
+/// after its process has died, and who restarts a tracker that was killed should not have to wait.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 /// How often a free port is looked for that is free at every address.

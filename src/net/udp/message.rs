@@ -113,7 +113,8 @@ pub fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> 
 }
 
 /// Datagrams that this socket has lost since it was opened, modulo 2³²: those that came while its
-/// receive buffer was full, and broken ones. Zero where the system does not say (before Linux 4.12).
+/// receive buffer was full, and broken ones. Zero where the system does not say (before Linux
+/// 4.12).
 pub fn drops(socket: &impl AsFd) -> u32 {
     const DROPS: usize = 8; // SK_MEMINFO_DROPS, the last of nine numbers
     let mut numbers = [0u32; DROPS + 1];

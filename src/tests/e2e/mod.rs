@@ -217,8 +217,8 @@ impl UdpClient {
         reply
     }
 
-    /// Sends requests of the numbers in `numbers`, and tells the numbers of the replies, sorted, for
-    /// as long as none is missing and none comes twice.
+    /// Sends requests of the numbers in `numbers`, and tells the numbers of the replies, sorted,
+    /// for as long as none is missing and none comes twice.
     fn replies_to(&self, numbers: std::ops::Range<u32>) -> Vec<u32> {
         for transaction_id in numbers.clone() {
             let mut packet = Vec::new();
