@@ -2,9 +2,9 @@
 //!
 //! Read [`StateFile`] first.
 //!
-//! - [`file`]: where it lies, how it is replaced without ever being half written, and what is done
-//!   about one that is of no use.
-//! - [`format`]: its bytes. No file is known there.
+//! - [`mod@file`]: where it lies, how it is replaced without ever being half written, and what is
+//!   done about one that is of no use.
+//! - [`mod@format`]: its bytes. No file is known there.
 //!
 //! `docs/state.md` draws both.
 
