@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::jobs;
 use crate::net::bind::{self, BindError, Bound, Purpose};
-use crate::net::tls::{self, TlsError};
+use crate::net::tls::{self, Certificate, TlsError};
 use crate::net::{DataPlane, Refused, Shared};
 use crate::site::listen::{self, Bounds};
 use crate::site::{self, Site};
@@ -43,6 +43,7 @@ pub struct Server {
     stats: Stats,
     clock: Clock,
     state_file: Option<Arc<StateFile>>,
+    certificate: Option<Arc<Certificate>>,
     shutdown: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     pages: JoinSet<()>,
@@ -124,19 +125,25 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
-    /// Serves until SIGTERM or SIGINT, and then ends in good order.
+    /// Serves until SIGTERM or SIGINT, and then ends in good order. On SIGHUP the certificate is
+    /// read again.
     ///
     /// # Errors
     /// [`StartError`], before anything is served.
     pub fn run(config: Config) -> Result<(), StartError> {
         let web = web_runtime()?;
         // Before any socket is bound, so that no signal finds the program half built.
-        let signals = {
+        let mut signals = {
             let _context = web.enter();
-            [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]
+            Signals::new()?
         };
         let server = Server::start_on(web, config)?;
-        let name = server.web.block_on(first_of(signals));
+        let name = loop {
+            match server.web.block_on(signals.next()) {
+                Asked::ToReload => server.reload(),
+                Asked::ToEnd(name) => break name,
+            }
+        };
         tracing::info!("{name}: finishing open requests, then ending");
         server.stop();
         tracing::info!("ended");
@@ -152,9 +159,9 @@ impl Server {
     }
 
     fn start_on(web: Runtime, mut config: Config) -> Result<Server, StartError> {
-        let files = config.net.tls.as_ref();
-        let tls = files.map(|files| tls::server_config(files, &["http/1.1"]).map(Arc::new));
-        let tls = tls.transpose()?;
+        let certificate = config.net.tls.clone().map(Certificate::read).transpose()?.map(Arc::new);
+        let tls = |certificate| tls::server_config(certificate, &["http/1.1"]).map(Arc::new);
+        let tls = certificate.clone().map(tls).transpose()?;
         config.net.connections_max = connections_that_fit(config.net.connections_max);
         let clock = Clock::start();
         let (swarms, state_file) = restored_swarms(&config, clock)?;
@@ -175,12 +182,35 @@ impl Server {
         if let Some((config, file)) = config.state.as_ref().zip(state_file.clone()) {
             web.spawn(jobs::save_state::run(file, swarms.clone(), clock, config.period));
         }
+        if let Some(certificate) = certificate.clone() {
+            web.spawn(jobs::renew_certificate::run(certificate, jobs::renew_certificate::PERIOD));
+        }
         let urls = announce_urls(&config.web.public_host, &addresses);
         let version = env!("CARGO_PKG_VERSION");
         let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
         let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
         tell(&config, &addresses, &moved_by);
-        Ok(Server { addresses, swarms, stats, clock, state_file, shutdown, workers, pages, web })
+        Ok(Server {
+            addresses,
+            swarms,
+            stats,
+            clock,
+            state_file,
+            certificate,
+            shutdown,
+            workers,
+            pages,
+            web,
+        })
+    }
+
+    /// Takes up what has changed on the disk: the certificate. Connections that are open go on.
+    pub fn reload(&self) {
+        if let Some(certificate) = &self.certificate {
+            jobs::renew_certificate::reload(certificate);
+        } else {
+            tracing::info!("SIGHUP: there is no certificate to be read again");
+        }
     }
 
     /// Where it listens.
@@ -259,10 +289,33 @@ fn web_runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn first_of([mut terminate, mut interrupt]: [Signal; 2]) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// What the operator asks for by a signal.
+enum Asked {
+    ToEnd(&'static str),
+    ToReload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::ToEnd("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::ToEnd("SIGINT"),
+            _ = self.hang_up.recv() => Asked::ToReload,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Work that is done on a tick, beside the traffic: one file a job, each safe to run twice.
 
+pub mod renew_certificate;
 pub mod save_state;
 pub mod sweep_swarms;

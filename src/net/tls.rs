@@ -1,13 +1,17 @@
-//! Certificates and keys, read from PEM files and checked before any socket is bound.
+//! Certificates and keys, read from PEM files and checked before any socket is bound; and read
+//! again while connections are open, since certificates are renewed every few weeks.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 
 use crate::config::TlsFiles;
 
@@ -23,23 +27,73 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// TLS 1.2 and 1.3 with the pair in `files`, and session tickets, speaking `protocols` (ALPN), the
-/// preferred one first.
-///
-/// # Errors
-/// When a file cannot be read, holds nothing of use, or the key is not the certificate's.
-pub fn server_config(files: &TlsFiles, protocols: &[&str]) -> Result<ServerConfig, TlsError> {
+/// The certificate and key in use: those of new handshakes. Connections keep what they began with.
+#[derive(Debug)]
+pub struct Certificate {
+    files: TlsFiles,
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Certificate {
+    /// The pair in `files`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, holds nothing of use, or the key is not the certificate's.
+    pub fn read(files: TlsFiles) -> Result<Certificate, TlsError> {
+        let current = ArcSwap::from_pointee(read_pair(&files)?);
+        Ok(Certificate { files, current })
+    }
+
+    /// Reads the files again. From now on new handshakes get what is in them.
+    ///
+    /// # Errors
+    /// As [`Certificate::read`]; the pair that is in use stays in use.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.current.store(Arc::new(read_pair(&self.files)?));
+        Ok(())
+    }
+
+    /// The chain in use, the server's own certificate first.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current.load().cert.clone()
+    }
+
+    /// Where it lies.
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn read_pair(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let chain = read_chain(&files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
         TlsError(format!("cannot read a private key (PEM) from {}: {error}", files.key.display()))
     })?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map_err(|error| pair_error(files, &error))
+}
+
+/// TLS 1.2 and 1.3 with a certificate and session tickets, speaking `protocols` (ALPN), the
+/// preferred one first.
+///
+/// # Errors
+/// When the system has no randomness for the tickets.
+pub fn server_config(
+    certificate: Arc<Certificate>,
+    protocols: &[&str],
+) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError(format!("TLS is not to be had: {error}")))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| pair_error(files, &error))?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     config.ticketer = ring::Ticketer::new()
         .map_err(|error| TlsError(format!("no secret for session tickets: {error}")))?;
@@ -88,8 +142,24 @@ mod tests {
     #[test]
     fn pair_that_belongs_together_is_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let config = server_config(&pair(folder.path(), "a"), &["http/1.1"]).unwrap();
+        let certificate = Certificate::read(pair(folder.path(), "a")).unwrap();
+        let config = server_config(Arc::new(certificate), &["http/1.1"]).unwrap();
         assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+    }
+
+    #[test]
+    fn new_pair_replaces_the_old_one_and_a_bad_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [used, new] = ["used", "new"].map(|name| pair(folder.path(), name));
+        let certificate = Certificate::read(used.clone()).unwrap();
+        let first = certificate.chain();
+        std::fs::copy(&new.cert, &used.cert).unwrap();
+        let error = certificate.reload().unwrap_err().to_string();
+        assert!(error.contains("is not the one of the certificate"), "{error}");
+        assert_eq!(certificate.chain(), first, "half a renewal");
+        std::fs::copy(&new.key, &used.key).unwrap();
+        certificate.reload().unwrap();
+        assert_ne!(certificate.chain(), first);
     }
 
     #[test]
@@ -98,7 +168,7 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| pair(folder.path(), name));
         let error = |cert: &Path, key: &Path| {
             let files = TlsFiles { cert: cert.to_owned(), key: key.to_owned() };
-            server_config(&files, &[]).unwrap_err().to_string()
+            Certificate::read(files).unwrap_err().to_string()
         };
         let absent = folder.path().join("absent.pem");
         let garbage = folder.path().join("garbage.pem");

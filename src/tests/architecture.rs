@@ -27,7 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("net", &["tracker", "protocol", "stats", "clock", "limits", "config"]),
     ("outbound", &["config", "limits"]),
     ("site", &["db", "protocol", "swarm", "stats", "outbound", "config", "limits", "clock"]),
-    ("jobs", &["db", "swarm", "state", "tracker", "stats", "outbound", "clock", "config"]),
+    ("jobs", &["db", "swarm", "state", "tracker", "net", "stats", "outbound", "clock", "config"]),
     ("query", &["protocol", "limits"]),
     (
         "serve",

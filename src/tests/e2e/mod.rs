@@ -42,12 +42,9 @@ impl<const ON_URING: bool> AnyServer<ON_URING> {
     /// A server whose configuration `change` has had a hand in.
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let issued = rcgen::generate_simple_self_signed(names).unwrap();
         let files =
             TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
-        std::fs::write(&files.cert, issued.cert.pem()).unwrap();
-        std::fs::write(&files.key, issued.signing_key.serialize_pem()).unwrap();
+        write_pair(&files);
 
         let mut config = Config::default();
         config.net.hosts = ["127.0.0.1", "::1"].map(|ip| ip.parse().unwrap()).to_vec();
@@ -95,6 +92,14 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// Issues a new certificate.
+fn write_pair(files: &TlsFiles) {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let issued = rcgen::generate_simple_self_signed(names).unwrap();
+    std::fs::write(&files.cert, issued.cert.pem()).unwrap();
+    std::fs::write(&files.key, issued.signing_key.serialize_pem()).unwrap();
 }
 
 fn tls_stream(

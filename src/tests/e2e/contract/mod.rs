@@ -5,6 +5,7 @@
 use super::*;
 
 mod acceptance;
+mod certificate;
 mod drain;
 mod http;
 mod overload;
