@@ -47,9 +47,7 @@ cat >"$work/aquatic.toml" <<END
 socket_workers = 1
 log_level = "error"
 [network]
-use_ipv4 = true
-use_ipv6 = false
-address_ipv4 = "127.0.0.1:$port"
+address = "127.0.0.1:$port"
 END
 # Announces of 60,000 peers in 1,000 torrents. KEEP says whether connections are kept.
 cat >"$work/announce.lua" <<'END'

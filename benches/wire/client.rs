@@ -62,6 +62,7 @@ fn announce(connection_id: &[u8], number: u32) -> [u8; 98] {
     request[12..16].copy_from_slice(&number.to_be_bytes());
     request[16..20].copy_from_slice(&(number % TORRENTS).to_be_bytes());
     request[36..56].copy_from_slice(b"-qB5000-abcdefghijkl");
+    request[52..56].copy_from_slice(&number.to_be_bytes());
     request[71] = 1; // left
     request[95] = 30; // num_want
     request[96..].copy_from_slice(&((1_024 + number / TORRENTS % 60_000) as u16).to_be_bytes());
