@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, ServerConfig};
 
 use crate::config::TlsFiles;
 
@@ -88,13 +88,20 @@ pub fn server_config(
     certificate: Arc<Certificate>,
     protocols: &[&str],
 ) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut provider = ring::default_provider();
+    // First what processors have instructions for, its hash included: a tracker's connections end
+    // after one reply, and a handshake hashes more than it encrypts.
+    let aes_128 = CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != aes_128);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError(format!("TLS is not to be had: {error}")))?
         .with_no_client_auth()
         .with_cert_resolver(certificate);
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.ignore_client_order = true;
+    // One announce, one connection, one ticket for the next.
+    config.send_tls13_tickets = 1;
     config.ticketer = ring::Ticketer::new()
         .map_err(|error| TlsError(format!("no secret for session tickets: {error}")))?;
     Ok(config)
