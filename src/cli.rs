@@ -6,6 +6,7 @@
 mod arguments;
 mod domain;
 mod memory;
+mod query;
 mod serve;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ A BitTorrent tracker in one file.
 
 Verbs:
   serve    run a tracker: UDP, HTTP and HTTPS announces and scrapes, and a page about them
+  query    ask any tracker, one or many: announces, scrapes, figures, certificates
 
 Options:
   -h, --help       show this, or with a verb, what it takes: wildkat serve --help
@@ -40,6 +42,8 @@ enum Exit {
     Usage(String),
     /// It is understood and cannot be done; on standard error, exit code 1.
     Failed(String),
+    /// All has been said; the exit code is left.
+    Said(u8),
 }
 
 /// Carries out the command line of this process.
@@ -53,6 +57,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         }
         Err(Exit::Usage(text)) => (text, 2),
         Err(Exit::Failed(text)) => (text, 1),
+        Err(Exit::Said(code)) => return ExitCode::from(code),
     };
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
     ExitCode::from(code)
@@ -76,7 +81,7 @@ fn carry_out(arguments: Vec<OsString>) -> Result<(), Exit> {
         "-V" | "--version" => Err(Exit::Told(format!("wildkat {}\n", env!("CARGO_PKG_VERSION")))),
         "-h" | "--help" | "help" => Err(Exit::Told(HELP.to_owned())),
         "" => Err(Exit::Usage(HELP.to_owned())),
-        "query" => Err(Exit::Failed("Error: this version has no query tool".to_owned())),
+        "query" => query::run(rest, |name: &str| std::env::var(name).ok()),
         unknown => Err(Exit::Usage(format!(
             "Error: there is no verb {unknown:?}; `wildkat --help` shows those there are"
         ))),
@@ -128,7 +133,9 @@ mod tests {
         let Exit::Told(help) = exit(&["/usr/local/bin/tracker_server", "--help"]) else { panic!() };
         assert!(help.contains("--udp-port"), "{help}");
         assert!(matches!(exit(&["tracker_server", "--nonsense"]), Exit::Usage(_)));
-        let query = exit(&["tracker_query", "-t", "udp://t.example:6969"]);
-        assert_eq!(query, exit(&["wildkat", "query"]));
+        let Exit::Told(help) = exit(&["tracker_query", "--help"]) else { panic!() };
+        assert!(help.contains("--scrape"), "{help}");
+        let Exit::Usage(text) = exit(&["wildkat", "query"]) else { panic!() };
+        assert!(text.contains("--tracker"), "{text}");
     }
 }

@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod limits;
 pub mod net;
 pub mod protocol;
+pub mod query;
 pub mod serve;
 pub mod site;
 pub mod state;

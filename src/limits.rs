@@ -1,6 +1,8 @@
 //! Every bound of ours, with how it comes about. Nothing a stranger sends makes a loop, a buffer,
 //! a list or a queue larger than what stands here or what the operator set within these ranges.
 
+pub mod query;
+
 use crate::protocol::announce::{PEER_V4_LEN, PEER_V6_LEN};
 use crate::protocol::{http, udp};
 

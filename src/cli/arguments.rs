@@ -1,8 +1,12 @@
-//! Between the words typed and argh: `--option=value`, and what the environment adds.
+//! Between the words typed and argh: `--option=value`, joined letters, and what the environment
+//! adds.
 
-use argh::{ArgsInfo, EarlyExit, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, EarlyExit, FlagInfoKind, FromArgs, Optionality};
 
 use super::Exit;
+
+/// An option that may stand without a value, and the value it then has: `("--retry", "0")`.
+pub type Lenient = (&'static str, &'static str);
 
 /// Reads `typed` into the arguments of `verb`. What was not typed may come from the environment:
 /// `--http-port` from `WILDKAT_HTTP_PORT`, a switch by `1` or `true`.
@@ -12,12 +16,14 @@ use super::Exit;
 pub fn read<Arguments: FromArgs + ArgsInfo>(
     verb: &str,
     typed: &[String],
+    lenient: &[Lenient],
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Arguments, Exit> {
     let flags = Flag::list::<Arguments>();
-    let mut words = split_at_equals(&flags, typed)?;
+    let mut words = split(&flags, typed, lenient)?;
     let added = from_environment(&flags, &words, environment)?;
     words.extend(added);
+    let words = last_of_each(&flags, &words);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Arguments::from_args(&["wildkat", verb], &words).map_err(|EarlyExit { output, status }| {
         match status {
@@ -43,6 +49,8 @@ struct Flag {
     /// As typed: `-v`.
     short: Option<String>,
     is_switch: bool,
+    /// Whether it may be given several times.
+    is_repeated: bool,
 }
 
 impl Flag {
@@ -54,6 +62,7 @@ impl Flag {
                 long: flag.long.to_owned(),
                 short: flag.short.map(|short| format!("-{short}")),
                 is_switch: matches!(flag.kind, FlagInfoKind::Switch),
+                is_repeated: matches!(flag.optionality, Optionality::Repeating),
             })
             .collect()
     }
@@ -68,27 +77,76 @@ impl Flag {
     }
 }
 
-/// Makes two words of each `--option=value`, as argh wants them.
-fn split_at_equals(flags: &[Flag], typed: &[String]) -> Result<Vec<String>, Exit> {
+/// Makes words as argh wants them: two of each `--option=value` and `-oVALUE`, one of each letter in
+/// `-ab`, and a value behind each option of `lenient` that has none.
+fn split(flags: &[Flag], typed: &[String], lenient: &[Lenient]) -> Result<Vec<String>, Exit> {
     let mut words = Vec::with_capacity(typed.len());
-    let mut is_value = false;
-    for word in typed {
-        let known = |name: &str| flags.iter().find(|flag| flag.is(name));
-        match word.split_once('=') {
-            Some((name, value)) if !is_value && name.starts_with("--") => {
-                if known(name).is_some_and(|flag| flag.is_switch) {
-                    return Err(Exit::Usage(format!("Error: {name} takes no value")));
-                }
-                words.extend([name.to_owned(), value.to_owned()]);
+    let mut typed = typed.iter().peekable();
+    while let Some(word) = typed.next() {
+        if word == "-h" {
+            words.push("--help".to_owned());
+            continue;
+        }
+        let (split, wanting) = split_word(flags, word)?;
+        words.extend(split);
+        let Some(flag) = wanting else { continue };
+        let without = lenient.iter().find(|(long, _)| *long == flag.long);
+        match without {
+            Some((_, value)) if typed.peek().is_none_or(|next| looks_like_an_option(next)) => {
+                words.push((*value).to_owned());
             }
-            _ if !is_value && word == "-h" => words.push("--help".to_owned()),
-            _ => {
-                is_value = !is_value && known(word).is_some_and(|flag| !flag.is_switch);
-                words.push(word.clone());
-            }
+            _ => words.extend(typed.next().cloned()),
         }
     }
     Ok(words)
+}
+
+fn looks_like_an_option(word: &str) -> bool {
+    word.starts_with('-') && word.len() > 1 && word.parse::<f64>().is_err()
+}
+
+/// The words that one word stands for, when it is not the value of another, and the option whose
+/// value is yet to come.
+fn split_word<'f>(flags: &'f [Flag], word: &str) -> Result<(Vec<String>, Option<&'f Flag>), Exit> {
+    let known = |name: &str| flags.iter().find(|flag| flag.is(name));
+    let whole = || vec![word.to_owned()];
+    if word.starts_with("--") {
+        let Some((name, value)) = word.split_once('=') else {
+            return Ok((whole(), known(word).filter(|flag| !flag.is_switch)));
+        };
+        if known(name).is_some_and(|flag| flag.is_switch) {
+            return Err(Exit::Usage(format!("Error: {name} takes no value")));
+        }
+        return Ok((vec![name.to_owned(), value.to_owned()], None));
+    }
+    let mut words = Vec::new();
+    let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
+    while let Some(letter) = letters.next() {
+        let name = format!("-{letter}");
+        let Some(flag) = known(&name) else { return Ok((whole(), None)) };
+        words.push(name);
+        if !flag.is_switch {
+            let value = letters.as_str();
+            words.extend((!value.is_empty()).then(|| value.to_owned()));
+            return Ok((words, Some(flag).filter(|_| value.is_empty())));
+        }
+    }
+    Ok((if words.is_empty() { whole() } else { words }, None))
+}
+
+/// Of an option that counts once and was given several times, the last; argh would refuse it.
+fn last_of_each(flags: &[Flag], words: &[String]) -> Vec<String> {
+    let mut kept: Vec<(Option<&str>, &[String])> = Vec::new();
+    let mut rest = words;
+    while let Some(word) = rest.first() {
+        let flag = flags.iter().find(|flag| flag.is(word)).filter(|flag| !flag.is_switch);
+        let (group, behind) = rest.split_at(rest.len().min(1 + usize::from(flag.is_some())));
+        let once = flag.filter(|flag| !flag.is_repeated).map(|flag| flag.long.as_str());
+        kept.retain(|(name, _)| once.is_none() || *name != once);
+        kept.push((once, group));
+        rest = behind;
+    }
+    kept.into_iter().flat_map(|(_, group)| group.iter().cloned()).collect()
 }
 
 fn from_environment(
@@ -126,7 +184,7 @@ mod tests {
     #[derive(FromArgs, ArgsInfo, Debug, PartialEq)]
     struct Sample {
         /// a number
-        #[argh(option, default = "7")]
+        #[argh(option, short = 's', default = "7")]
         some_port: u16,
         /// a text
         #[argh(option, default = "String::new()")]
@@ -138,7 +196,7 @@ mod tests {
 
     fn sample(typed: &[&str], set: &[(&str, &str)]) -> Result<Sample, Exit> {
         let typed: Vec<String> = typed.iter().map(|word| (*word).to_owned()).collect();
-        read("test", &typed, |name| {
+        read("test", &typed, &[("--some-port", "99")], |name| {
             set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -157,6 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn short_options_may_be_joined_and_values_be_left_out_where_that_means_something() {
+        assert_eq!(sample(&["-vs"], &[]).unwrap(), of(99, "", true));
+        assert_eq!(sample(&["-s8", "-v"], &[]).unwrap(), of(8, "", true));
+        assert_eq!(sample(&["-vs", "8"], &[]).unwrap(), of(8, "", true));
+        assert_eq!(sample(&["-s", "7", "-s8"], &[]).unwrap(), of(8, "", false));
+        assert_eq!(sample(&["--some-port", "--verbose"], &[]).unwrap(), of(99, "", true));
+        assert!(sample(&["-s=8"], &[]).is_err());
+    }
+
+    #[test]
     fn environment_fills_in_what_was_not_typed() {
         let set = [("WILDKAT_SOME_PORT", "9"), ("WILDKAT_VERBOSE", "true")];
         assert_eq!(sample(&[], &set).unwrap(), of(9, "", true));
@@ -168,7 +236,7 @@ mod tests {
     fn wrong_words_are_usage_errors_that_name_them() {
         for (typed, set, named) in [
             (&["--nonsense"][..], &[][..], "--nonsense"),
-            (&["--some-port"], &[], "--some-port"),
+            (&["--text"], &[], "--text"),
             (&["--some-port", "x"], &[], "--some-port"),
             (&["--some-port=70000"], &[], "--some-port"),
             (&["--verbose=1"], &[], "--verbose takes no value"),

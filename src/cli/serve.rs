@@ -165,7 +165,7 @@ pub fn config(
     typed: &[String],
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Checked, Exit> {
-    arguments::read::<ServeArguments>("serve", typed, environment)?.check()
+    arguments::read::<ServeArguments>("serve", typed, &[], environment)?.check()
 }
 
 impl ServeArguments {

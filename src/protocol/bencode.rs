@@ -1,4 +1,5 @@
-//! Bencode (BEP 3, "bencoding"): writers for what we send, a strict reader for what others send.
+//! Bencode (BEP 3, "bencoding"): writers for what we send, a strict reader for what others send;
+//! [`lenient`] reads the replies of foreign trackers.
 //!
 //! [`decode`] checks the whole input once and hands out a [`Value`]: a view that borrows from the
 //! input and reads on demand. Only the canonical form is accepted, so each value has exactly one
@@ -8,6 +9,8 @@
 //! [`Limits::depth_max`] of them, and nothing recurses. To step over a value costs its size, so who
 //! goes into everything by way of the views looks at each value as often as it is deep; where
 //! strangers choose the depth, [`Dict::walk`] looks once.
+
+pub mod lenient;
 
 use std::fmt;
 
@@ -471,11 +474,12 @@ pub mod fuzzing {
     use super::tree::Tree;
     use super::{Limits, decode};
 
-    /// Reads `input`, writes what was read, and compares.
+    /// Reads `input`, writes what was read, and compares; the lenient reader must agree.
     ///
     /// # Panics
     /// When the bytes differ.
     pub fn check(input: &[u8]) {
+        super::lenient::fuzzing::check(input);
         if let Ok(value) = decode(input, &Limits { depth_max: 64, values_max: 10_000 }) {
             assert_eq!(Tree::from(value).encode(), input);
         }

@@ -3,6 +3,8 @@
 //!
 //! Queries are decoded from raw bytes, never by way of text, since an info hash is any 20 bytes.
 
+pub mod client;
+
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -330,6 +330,16 @@ impl<'a> Reply<'a> {
             _ => return None,
         })
     }
+
+    /// Which request it answers.
+    pub fn transaction_id(&self) -> u32 {
+        match self {
+            Reply::Connect { transaction_id, .. }
+            | Reply::Announce { transaction_id, .. }
+            | Reply::Scrape { transaction_id, .. }
+            | Reply::Error { transaction_id, .. } => *transaction_id,
+        }
+    }
 }
 
 /// Reads one entry of a scrape reply.

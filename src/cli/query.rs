@@ -1,0 +1,463 @@
+//! `wildkat query`: what was typed to [`meant`], what was meant through the query library, and
+//! what came of it to standard output. Documents alone go there; notes and progress go to standard
+//! error.
+
+mod arguments;
+mod csv;
+mod document;
+mod manners;
+mod manual;
+mod meant;
+mod monitor;
+mod table;
+mod view;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Exit;
+use arguments::QueryArguments;
+use meant::{Entry, Meant, Mode};
+use view::{Format, View};
+
+use crate::query::Client;
+use crate::query::batch::{self, Job, Note, Plan};
+use crate::query::failure::Kind;
+use crate::query::identity::KnownClient;
+use crate::query::repeat::{self, Pace, Repeated};
+use crate::query::report::Report;
+use crate::query::statistics::ms;
+use crate::query::{redact, text};
+
+/// What a Nagios plugin ends with when it could not check.
+const NAGIOS_UNKNOWN: u8 = 3;
+
+/// Carries out the verb.
+///
+/// # Errors
+/// What was asked to be told, a usage error, or the exit code of a run that has said all.
+pub fn run(typed: &[String], environment: impl Fn(&str) -> Option<String>) -> Result<(), Exit> {
+    let is_nagios = typed.iter().any(|word| word == "--nagios");
+    let read = || {
+        let read = super::arguments::read::<QueryArguments>;
+        let arguments = read("query", typed, arguments::LENIENT, environment)?;
+        tell(&arguments)?;
+        let meant = meant::check(&arguments)?;
+        let client = Client::new(meant.settings.clone());
+        let client = client.map_err(|failure| Exit::Usage(format!("Error: {failure}")))?;
+        Ok((client, meant))
+    };
+    let (client, meant) = read().map_err(|exit| match exit {
+        Exit::Usage(text) if is_nagios => {
+            write_stdout(&format!("TRACKER UNKNOWN - {}\n", text.replace('\n', "; ")));
+            Exit::Said(NAGIOS_UNKNOWN)
+        }
+        exit => exit,
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Exit::Failed(format!("Error: no event loop: {error}")))?;
+    match runtime.block_on(carry_out(client, meant)) {
+        0 => Ok(()),
+        code => Err(Exit::Said(code)),
+    }
+}
+
+/// What is told without asking any tracker.
+fn tell(arguments: &QueryArguments) -> Result<(), Exit> {
+    if arguments.version {
+        return Err(Exit::Told(format!("wildkat {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    if arguments.list_clients {
+        let lines = KnownClient::all().iter().map(|client| {
+            let KnownClient { family, version, prefix, user_agent, .. } = client;
+            let style = match client.style {
+                style if style == Default::default() => "name only",
+                _ => "name and parameters",
+            };
+            format!("{family}/{version:<8} {prefix}  {style:<20} {user_agent}\n")
+        });
+        return Err(Exit::Told(lines.collect()));
+    }
+    if let Some(shell) = &arguments.completions {
+        return manual::completions(shell).map_or_else(
+            || Err(meant::usage(format!("--completions is bash, zsh or fish, not {shell:?}"))),
+            |text| Err(Exit::Told(text)),
+        );
+    }
+    if arguments.man {
+        return Err(Exit::Told(manual::page()));
+    }
+    Ok(())
+}
+
+async fn carry_out(client: Client, meant: Meant) -> u8 {
+    let Meant { entries, mode, view, notes, .. } = meant;
+    for text in notes {
+        note(&view, &text);
+    }
+    let (stop, stopped) = watch::channel(false);
+    let interrupted = Arc::new(AtomicU8::new(0));
+    let watcher = tokio::spawn(watch_signals(stop, interrupted.clone()));
+    let run = Run { client: Arc::new(client), view, stopped, interrupted };
+    let code = match mode {
+        Mode::Batch(plan) => run.batch(entries, plan).await,
+        Mode::Single => run.single(entries).await,
+        Mode::Repeat(pace) => run.repeat(entries, pace).await,
+    };
+    watcher.abort();
+    match run.interrupted.load(Ordering::Relaxed) {
+        0 => code,
+        signal => signal,
+    }
+}
+
+/// The first signal ends what is under way in good order, the second one at once.
+async fn watch_signals(stop: watch::Sender<bool>, interrupted: Arc<AtomicU8>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        let code = tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        };
+        if interrupted.swap(code, Ordering::Relaxed) != 0 {
+            std::process::exit(code.into());
+        }
+        // Nobody listens when all is over already.
+        let _ = stop.send(true);
+    }
+}
+
+/// A run under way.
+struct Run {
+    client: Arc<Client>,
+    view: View,
+    stopped: watch::Receiver<bool>,
+    /// The exit code of the signal that ended it; 0 without one.
+    interrupted: Arc<AtomicU8>,
+}
+
+impl Run {
+    async fn single(&self, entries: Vec<Entry>) -> u8 {
+        let mut reports = Vec::new();
+        for entry in entries {
+            let mut report = match entry {
+                Entry::Failed(report) => *report,
+                Entry::Job(job) => job.run(&self.client, self.stopped.clone(), self.note()).await,
+            };
+            self.finish(&mut report).await;
+            reports.push(report);
+        }
+        let Some(report) = reports.first() else { return 1 };
+        if self.view.format == Format::Nagios {
+            let (line, code) = monitor::nagios(report, &self.view);
+            self.print(&line);
+            return code;
+        }
+        self.tell_of_way(report);
+        if let Some(failure) = report.failure.as_ref().filter(|_| !self.view.verdict.is_ok(report))
+        {
+            let refused = if failure.kind == Kind::Refused { "tracker refused: " } else { "" };
+            let message = self.view.hide(report, &failure.message);
+            complain(&self.view, &format!("{refused}{message}"));
+        }
+        self.print_bytes(&self.rendered(report));
+        self.view.verdict.code_of(report)
+    }
+
+    /// One report in the format asked for.
+    fn rendered(&self, report: &Report) -> Vec<u8> {
+        let view = &self.view;
+        let document = || document::of_report(report, view);
+        match &view.format {
+            Format::Raw => report.trace.body.clone(),
+            Format::Decoded => document::pretty(&manual::decoded(&report.trace.body)).into_bytes(),
+            Format::Table | Format::Nagios => table::of_report(report, view).into_bytes(),
+            Format::Json => document::pretty(&document()).into_bytes(),
+            Format::Ndjson => document::line(&document()).into_bytes(),
+            Format::Csv => csv::of(std::slice::from_ref(report), view, false).into_bytes(),
+            Format::Short(keys) => monitor::short(&document(), keys).into_bytes(),
+            Format::Prometheus => monitor::prometheus(std::slice::from_ref(report)).into_bytes(),
+        }
+    }
+
+    async fn finish(&self, report: &mut Report) {
+        self.view.verdict.settle(report);
+        if let Some(crate::query::report::Answer::Announce(answer)) = &mut report.answer {
+            if self.view.sorts_peers {
+                answer.peers.sort_by_key(|peer| (peer.ip, peer.port));
+            }
+            if self.view.looks_up {
+                self.client.find_names(&mut answer.peers).await;
+            }
+        }
+    }
+
+    async fn batch(&self, entries: Vec<Entry>, plan: Plan) -> u8 {
+        let (started_at, begun) = (document::now(), Instant::now());
+        let mut reports: Vec<Option<Report>> = Vec::new();
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut places = Vec::new();
+        for (place, entry) in entries.into_iter().enumerate() {
+            match entry {
+                Entry::Failed(report) => reports.push(Some(*report)),
+                Entry::Job(job) => {
+                    places.push(place);
+                    jobs.push(*job);
+                    reports.push(None);
+                }
+            }
+        }
+        let bar = progress(&self.view, jobs.len());
+        let is_streamed = self.view.is_unordered && self.is_line_by_line();
+        let asked = batch::run(
+            self.client.clone(),
+            jobs,
+            plan,
+            self.stopped.clone(),
+            self.note(),
+            |_, report| {
+                bar.inc(1);
+                if is_streamed {
+                    bar.suspend(|| self.print_line(report));
+                }
+            },
+        );
+        for (place, report) in places.into_iter().zip(asked.await) {
+            reports[place] = report;
+        }
+        bar.finish_and_clear();
+        let mut reports: Vec<Report> = reports.into_iter().flatten().collect();
+        batch::compare(&mut reports);
+        for report in &mut reports {
+            self.finish(report).await;
+        }
+        if self.is_line_by_line() && !is_streamed && !self.view.is_summary_only {
+            reports.iter().for_each(|report| self.print_line(report));
+        }
+        self.end_of_batch(&reports, started_at, begun.elapsed());
+        let is_interrupted = self.interrupted.load(Ordering::Relaxed) != 0;
+        match self.write_lists(&reports) {
+            Ok(()) => self.view.verdict.code_of_all(&reports, is_interrupted),
+            Err(text) => {
+                complain(&self.view, &text);
+                1
+            }
+        }
+    }
+
+    /// Whether each result is a line or block of its own.
+    fn is_line_by_line(&self) -> bool {
+        matches!(self.view.format, Format::Table | Format::Ndjson | Format::Short(_))
+    }
+
+    fn print_line(&self, report: &Report) {
+        let text = match &self.view.format {
+            Format::Ndjson => document::line(&document::of_report(report, &self.view)),
+            Format::Short(keys) => {
+                let line = monitor::short(&document::of_report(report, &self.view), keys);
+                format!("{} {line}", self.view.tracker(report))
+            }
+            _ if self.view.shows_peers => table::of_report(report, &self.view) + "\n",
+            _ => table::line(report, &self.view),
+        };
+        self.print(&text);
+    }
+
+    fn end_of_batch(&self, reports: &[Report], started_at: i64, took: Duration) {
+        let view = &self.view;
+        let duration_ms = ms(took);
+        self.print(&match &view.format {
+            Format::Json if view.is_summary_only => {
+                document::pretty(&document::batch_summary(reports, started_at, duration_ms))
+            }
+            Format::Json => {
+                document::pretty(&document::of_batch(reports, started_at, duration_ms, view))
+            }
+            Format::Csv => csv::of(reports, view, true),
+            Format::Prometheus => monitor::prometheus(reports),
+            Format::Table => table::summary(reports, took, view),
+            Format::Ndjson if view.is_summary_only => {
+                document::line(&document::batch_summary(reports, started_at, duration_ms))
+            }
+            _ => String::new(),
+        });
+    }
+
+    fn write_lists(&self, reports: &[Report]) -> Result<(), String> {
+        let mut sorted: Vec<&Report> = reports.iter().collect();
+        sorted.sort_by_key(|report| report.response_time());
+        let files = [(&self.view.write_ok, true), (&self.view.write_failed, false)];
+        for (path, is_ok) in files {
+            let Some(path) = path else { continue };
+            let lines = sorted.iter().filter(|report| report.is_ok() == is_ok);
+            let text: String = lines.map(|report| format!("{}\n", report.tracker)).collect();
+            std::fs::write(path, text)
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    async fn repeat(&self, entries: Vec<Entry>, pace: Pace) -> u8 {
+        let Some(Entry::Job(job)) = entries.into_iter().next() else { return 1 };
+        let tracker = job.target.as_str().to_owned();
+        let mut has_warned = false;
+        let told = |count: u32, report: &Report| {
+            let least = report.announced().and_then(|a| a.min_interval.or(a.interval));
+            let is_fast = least.is_some_and(|least| (least as f64) > pace.interval.as_secs_f64());
+            if is_fast && !has_warned && pace.count > 1 {
+                has_warned = true;
+                let least = least.unwrap_or_default();
+                note(&self.view, &format!("the tracker asks for {least} s between announces"));
+            }
+            match self.view.format {
+                Format::Ndjson => self.print_line(report),
+                Format::Table => {
+                    self.print(&format!("{count:>4} {}", table::line(report, &self.view)));
+                }
+                _ => {}
+            }
+        };
+        let mut repeated = repeat::run(&self.client, *job, pace, self.stopped.clone(), told).await;
+        for report in &mut repeated.reports {
+            self.finish(report).await;
+        }
+        self.end_of_repeat(&repeated, &tracker);
+        let good = repeated.reports.iter().rfind(|report| report.is_ok());
+        let last = good.or(repeated.reports.last());
+        last.map_or(1, |report| self.view.verdict.code_of(report))
+    }
+
+    fn end_of_repeat(&self, repeated: &Repeated, tracker: &str) {
+        let view = &self.view;
+        let hidden = if view.is_redacted { redact::url(tracker) } else { tracker.to_owned() };
+        let exact = if view.is_redacted_everywhere { &hidden } else { tracker };
+        self.print(&match &view.format {
+            Format::Json => document::pretty(&document::of_repeated(repeated, exact, view)),
+            Format::Ndjson => document::line(&document::of_repeated(repeated, exact, view)),
+            Format::Csv => csv::of(&repeated.reports, view, false),
+            Format::Prometheus => {
+                let last = repeated.reports.last();
+                monitor::prometheus(last.map_or(&[], std::slice::from_ref))
+            }
+            Format::Short(_) => format!(
+                "sent={} answered={} loss_percent={:.1}\n",
+                repeated.sent,
+                repeated.answered,
+                repeated.loss_percent()
+            ),
+            _ => table::repeated(repeated, &hidden),
+        });
+    }
+
+    /// What is told of an attempt that is followed by another one.
+    fn note(&self) -> Note {
+        let view = self.view.clone();
+        Arc::new(move |report, pause| {
+            let why = report.failure.as_ref().map_or("", |failure| &failure.message);
+            let (attempt, pause) = (report.attempts, pause.as_secs_f64());
+            let tracker = view.tracker(report);
+            let why = view.hide(report, why);
+            note(&view, &format!("{tracker}: attempt {attempt}: {why}; again in {pause:.1} s"));
+        })
+    }
+
+    /// With `-v`, how the answer was come by; with `-vv`, its bytes.
+    fn tell_of_way(&self, report: &Report) {
+        let view = &self.view;
+        if view.verbosity == 0 {
+            return;
+        }
+        let say = |text: &str| note(view, &view.hide(report, text));
+        say(&format!(
+            "as {} {}",
+            report.identity.user_agent,
+            document::hex(&report.identity.peer_id)
+        ));
+        report.trace.notes.iter().for_each(|text| say(text));
+        if let Some(http) = &report.trace.http {
+            for (status, url) in &http.redirects {
+                say(&format!("HTTP {status} to {url}"));
+            }
+            say(&format!("GET {}", http.url));
+            if let Some(status) = http.status {
+                say(&format!("{} {status} {}, {} bytes", http.version, http.reason, http.body_len));
+            }
+        }
+        if let Some(udp) = &report.trace.udp {
+            say(&format!("{udp:?}"));
+        }
+        if view.verbosity > 1 {
+            say(&text::dump(&report.trace.body));
+        }
+    }
+
+    fn print(&self, text: &str) {
+        self.print_bytes(text.as_bytes());
+    }
+
+    fn print_bytes(&self, bytes: &[u8]) {
+        if !self.view.is_quiet {
+            write_bytes(bytes, &self.view);
+        }
+    }
+}
+
+/// Writes to standard output; who has closed it wants no more.
+fn write_bytes(bytes: &[u8], view: &View) {
+    let stdout = std::io::stdout().lock();
+    let is_text = view.format == Format::Table;
+    let written = if is_text {
+        let mut out = anstream::AutoStream::new(stdout, view.color);
+        out.write_all(bytes).and_then(|()| out.flush())
+    } else {
+        let mut out = stdout;
+        out.write_all(bytes).and_then(|()| out.flush())
+    };
+    if let Err(error) = written {
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            complain(view, &format!("cannot write the output: {error}"));
+        }
+        std::process::exit(1);
+    }
+}
+
+fn write_stdout(text: &str) {
+    // Nobody is left to tell when standard output is gone.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Says something beside the result.
+fn note(view: &View, text: &str) {
+    if !view.is_quiet && view.format != Format::Nagios {
+        complain(view, text);
+    }
+}
+
+/// Says on standard error what is wrong.
+fn complain(view: &View, text: &str) {
+    if !view.is_quiet {
+        // Nobody is left to tell when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "wildkat query: {text}");
+    }
+}
+
+fn progress(view: &View, total: usize) -> ProgressBar {
+    let is_shown = view::is_stderr_a_terminal() && !view.is_quiet;
+    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} trackers {wide_bar} {elapsed}") {
+        bar.set_style(if view.is_ascii { style.progress_chars("#> ") } else { style });
+    }
+    bar
+}
