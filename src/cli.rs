@@ -6,7 +6,7 @@
 mod arguments;
 mod domain;
 mod memory;
-mod query;
+pub(crate) mod query;
 mod serve;
 
 use std::ffi::OsString;
@@ -35,7 +35,7 @@ Try it: `wildkat serve` listens for UDP and HTTP on port 6969. Torrents find it 
 
 /// How a run ends before its work is done: what is said, where, and with which exit code.
 #[derive(Debug, PartialEq, Eq)]
-enum Exit {
+pub(crate) enum Exit {
     /// What was asked for, on standard output; exit code 0.
     Told(String),
     /// The command line is not understood; on standard error, exit code 2.

@@ -42,7 +42,10 @@ const NAGIOS_UNKNOWN: u8 = 3;
 ///
 /// # Errors
 /// What was asked to be told, a usage error, or the exit code of a run that has said all.
-pub fn run(typed: &[String], environment: impl Fn(&str) -> Option<String>) -> Result<(), Exit> {
+pub(super) fn run(
+    typed: &[String],
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<(), Exit> {
     let is_nagios = typed.iter().any(|word| word == "--nagios");
     let read = || {
         let read = super::arguments::read::<QueryArguments>;
@@ -58,6 +61,10 @@ pub fn run(typed: &[String], environment: impl Fn(&str) -> Option<String>) -> Re
             write_stdout(&format!("TRACKER UNKNOWN - {}\n", text.replace('\n', "; ")));
             Exit::Said(NAGIOS_UNKNOWN)
         }
+        Exit::Usage(text) => {
+            write_stdout(&usage_document(typed, &text));
+            Exit::Usage(text)
+        }
         exit => exit,
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -66,6 +73,26 @@ pub fn run(typed: &[String], environment: impl Fn(&str) -> Option<String>) -> Re
     match runtime.block_on(carry_out(client, meant)) {
         0 => Ok(()),
         code => Err(Exit::Said(code)),
+    }
+}
+
+/// What programs read that wanted a document and made a mistake in asking; nothing for people.
+fn usage_document(typed: &[String], text: &str) -> String {
+    let is_asked = |format: &str| {
+        let joined = [format!("-o{format}"), format!("--format={format}"), format!("--{format}")];
+        let is_pair =
+            |pair: &[String]| ["-o", "--format"].contains(&&*pair[0]) && pair[1] == format;
+        typed.iter().any(|word| joined.contains(word)) || typed.windows(2).any(is_pair)
+    };
+    let text = text.lines().next().unwrap_or_default().trim_start_matches("Error: ");
+    if is_asked("json") {
+        document::pretty(&document::of_usage(text))
+    } else if is_asked("ndjson") {
+        document::line(&document::of_usage(text))
+    } else if is_asked("csv") {
+        csv::of_usage(text)
+    } else {
+        String::new()
     }
 }
 
@@ -460,4 +487,20 @@ fn progress(view: &View, total: usize) -> ProgressBar {
         bar.set_style(if view.is_ascii { style.progress_chars("#> ") } else { style });
     }
     bar
+}
+
+/// The document of a report, for tests that hold it against the schema.
+#[cfg(test)]
+pub fn document_of(report: &Report, view: &View) -> serde_json::Value {
+    document::of_report(report, view)
+}
+
+/// The view that `typed` asks for.
+#[cfg(test)]
+pub fn view_of(typed: &[&str]) -> View {
+    let typed: Vec<String> = typed.iter().map(|word| (*word).to_owned()).collect();
+    let arguments: Result<QueryArguments, Exit> =
+        super::arguments::read("query", &typed, arguments::LENIENT, |_: &str| None);
+    let arguments = arguments.unwrap_or_else(|exit| panic!("{exit:?}"));
+    View::of(&arguments, false).unwrap_or_else(|exit| panic!("{exit:?}"))
 }

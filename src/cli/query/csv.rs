@@ -74,6 +74,14 @@ pub fn of(reports: &[Report], view: &View, is_batch: bool) -> String {
     rows.text
 }
 
+/// A command line that is wrong.
+pub fn of_usage(text: &str) -> String {
+    let mut rows = Rows::default();
+    rows.write(["ok", "error_kind", "error_message"]);
+    rows.write(["false", "usage", text]);
+    rows.text
+}
+
 #[derive(Default)]
 struct Rows {
     text: String,

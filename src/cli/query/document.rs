@@ -281,6 +281,12 @@ fn error(failure: &Failure, report: &Report, view: &View) -> Value {
     })
 }
 
+/// A command line that is wrong.
+pub fn of_usage(text: &str) -> Value {
+    let error = json!({ "kind": "usage", "step": "none", "message": text, "retryable": false });
+    json!({ "schema": SCHEMA, "kind": "usage", "ok": false, "error": error })
+}
+
 /// What came of a batch.
 pub fn of_batch(reports: &[Report], started_at: i64, duration_ms: f64, view: &View) -> Value {
     let results: Vec<Value> = reports.iter().map(|report| of_report(report, view)).collect();

@@ -3,6 +3,7 @@
 mod clients;
 mod epoll;
 mod page;
+mod query;
 mod tight;
 mod uring;
 
