@@ -15,6 +15,7 @@
 //! | [`net`] | bytes between sockets and the tracker |
 //! | [`site`] | the web ports: the live page and its figures |
 //! | [`jobs`] | work done on a tick |
+//! | [`query`] | a client that asks any tracker |
 //! | [`serve`] | the composition root: wires every room |
 //! | [`cli`] | the command line |
 

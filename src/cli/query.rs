@@ -29,7 +29,7 @@ use view::{Format, View};
 use crate::query::Client;
 use crate::query::batch::{self, Job, Note, Plan};
 use crate::query::failure::Kind;
-use crate::query::identity::KnownClient;
+use crate::query::identity::{KnownClient, Style};
 use crate::query::repeat::{self, Pace, Repeated};
 use crate::query::report::Report;
 use crate::query::statistics::ms;
@@ -105,8 +105,8 @@ fn tell(arguments: &QueryArguments) -> Result<(), Exit> {
         let lines = KnownClient::all().iter().map(|client| {
             let KnownClient { family, version, prefix, user_agent, .. } = client;
             let style = match client.style {
-                style if style == Default::default() => "name only",
-                _ => "name and parameters",
+                Style::Plain => "name only",
+                Style::Libtorrent => "name and parameters",
             };
             format!("{family}/{version:<8} {prefix}  {style:<20} {user_agent}\n")
         });
@@ -270,7 +270,9 @@ impl Run {
             self.finish(report).await;
         }
         if self.is_line_by_line() && !is_streamed && !self.view.is_summary_only {
-            reports.iter().for_each(|report| self.print_line(report));
+            for report in &reports {
+                self.print_line(report);
+            }
         }
         self.end_of_batch(&reports, started_at, begun.elapsed());
         let is_interrupted = self.interrupted.load(Ordering::Relaxed) != 0;
@@ -328,7 +330,7 @@ impl Run {
         for (path, is_ok) in files {
             let Some(path) = path else { continue };
             let lines = sorted.iter().filter(|report| report.is_ok() == is_ok);
-            let text: String = lines.map(|report| format!("{}\n", report.tracker)).collect();
+            let text: String = lines.flat_map(|report| [&report.tracker, "\n"]).collect();
             std::fs::write(path, text)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
@@ -341,7 +343,8 @@ impl Run {
         let mut has_warned = false;
         let told = |count: u32, report: &Report| {
             let least = report.announced().and_then(|a| a.min_interval.or(a.interval));
-            let is_fast = least.is_some_and(|least| (least as f64) > pace.interval.as_secs_f64());
+            let is_fast = least
+                .is_some_and(|least| u64::try_from(least).unwrap_or(0) > pace.interval.as_secs());
             if is_fast && !has_warned && pace.count > 1 {
                 has_warned = true;
                 let least = least.unwrap_or_default();
@@ -409,7 +412,7 @@ impl Run {
         say(&format!(
             "as {} {}",
             report.identity.user_agent,
-            document::hex(&report.identity.peer_id)
+            text::hex(&report.identity.peer_id.0)
         ));
         report.trace.notes.iter().for_each(|text| say(text));
         if let Some(http) = &report.trace.http {

@@ -21,7 +21,7 @@ pub const UDP_SENDS_MAX: u32 = 64;
 /// Datagrams of no use that are read in one step before it is given up as flooded.
 pub const UDP_STRAYS_MAX: u32 = 10_000;
 /// How long a connection id is used: BEP 15 lets clients use one for a minute.
-pub const UDP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
+pub const UDP_CONNECTION_LIFE: Duration = Duration::from_mins(1);
 /// No UDP payload is longer.
 pub const UDP_REPLY_MAX: usize = 65_535;
 /// Bytes of path and query that go into BEP 41 options: eight options of 255.
@@ -47,8 +47,10 @@ pub const BODY_PER_VALUE: usize = 16;
 pub const BODY_SHOWN: usize = 160;
 /// Bytes of a text from the network that are kept: failure reasons, names, header values.
 pub const TEXT_MAX: usize = 1_024;
-/// Peers of a reply that are kept; the rest is counted.
-pub const PEERS_MAX: usize = 10_000;
+/// Peers of a reply that are kept, some 100 bytes each; the rest is counted.
+pub const PEERS_MAX: usize = 5_000;
+/// Swarms of a scrape that are kept although nobody asked for them.
+pub const UNREQUESTED_MAX: usize = 1_000;
 /// Redirects followed unless `--max-redirects` says otherwise, and the most it can say.
 pub const REDIRECTS: usize = 5;
 /// See [`REDIRECTS`].
@@ -83,7 +85,7 @@ pub const REVERSE_JOBS: usize = 64;
 /// Pause before the second attempt, and the longest pause, unless told otherwise.
 pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 /// See [`RETRY_DELAY`].
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
+pub const RETRY_DELAY_MAX: Duration = Duration::from_mins(1);
 /// Time for the `stopped` that takes a test peer out of the swarm again.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(3);
 

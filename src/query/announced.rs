@@ -160,9 +160,9 @@ fn add_peers(
             }
             for peer in peers {
                 if peer.ip.is_ipv4() {
-                    answer.peers_v4 += 1
+                    answer.peers_v4 += 1;
                 } else {
-                    answer.peers_v6 += 1
+                    answer.peers_v6 += 1;
                 }
                 let (ip, port) = (peer.ip, peer.port);
                 keep(answer, ip, port, PeerSource::Dictionary);
@@ -256,7 +256,7 @@ fn judge_counts(answer: &AnnounceAnswer, ask: &Announce, findings: &mut Vec<Find
     if counts.iter().flatten().any(|count| *count < 0) {
         findings.push(Finding::new("counts-implausible", "a count is below zero"));
     } else if let (Some(seeders), Some(leechers)) = (answer.seeders, answer.leechers)
-        && (peers as i64) > seeders.saturating_add(leechers)
+        && i64::try_from(peers).is_ok_and(|peers| peers > seeders.saturating_add(leechers))
     {
         let text = format!("{peers} peers, and counts of {seeders} + {leechers}");
         findings.push(Finding::new("counts-implausible", text));

@@ -5,7 +5,7 @@ use x509_parser::prelude::*;
 use x509_parser::public_key::PublicKey;
 
 use super::finding::Finding;
-use super::text::shown;
+use super::text::{hex, shown};
 use crate::limits::query as limits;
 
 /// The outcome of a handshake, as far as it came.
@@ -146,10 +146,6 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         },
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

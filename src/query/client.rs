@@ -186,7 +186,7 @@ impl Client {
         }
         if let Some(tls) = &report.trace.tls {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let now = now.map_or(0, |now| now.as_secs() as i64);
+            let now = now.map_or(0, |now| now.as_secs().cast_signed());
             if let Some(certificate) = &tls.certificate {
                 certificate.findings(now, self.settings.tls.warn_days, findings);
             }
@@ -336,7 +336,9 @@ impl Attempt<'_> {
         answer: &mut ScrapeAnswer,
     ) -> Result<Option<Failure>, Failure> {
         let mut text = Vec::new();
-        info_hashes.iter().for_each(|info_hash| write_info_hash(info_hash, &mut text));
+        for info_hash in info_hashes {
+            write_info_hash(info_hash, &mut text);
+        }
         let url = with_query(scrape_url, &String::from_utf8_lossy(&text));
         let fetched = self.exchange().fetch(url).await?;
         let body_max = self.client.settings.http.body_max;
@@ -390,7 +392,9 @@ impl Attempt<'_> {
 
     fn decoded(&mut self, is_ok: bool, body: Vec<u8>) {
         self.report.trace.step("decode", is_ok, std::time::Duration::ZERO);
-        self.report.trace.body = body;
+        if self.client.settings.keeps_body {
+            self.report.trace.body = body;
+        }
     }
 
     /// The addresses to ask in turn, each with its share of the time that is left.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::text::hex;
 use crate::limits::{self, query as query_limits};
 use crate::protocol::bencode::Limits;
 use crate::protocol::bencode::lenient::{self, Node};
@@ -25,10 +26,7 @@ fn value(node: &Node<'_>, string: &dyn Fn(&[u8]) -> Value) -> Value {
         Node::List(items) => items.iter().map(|item| value(item, string)).collect(),
         Node::Dict(entries) => {
             let entries = entries.iter().map(|(key, node)| {
-                let key = match str::from_utf8(key) {
-                    Ok(key) => key.to_owned(),
-                    Err(_) => key.iter().map(|byte| format!("{byte:02x}")).collect(),
-                };
+                let key = str::from_utf8(key).map_or_else(|_| hex(key), str::to_owned);
                 (key, value(node, string))
             });
             Value::Object(entries.collect::<Map<_, _>>())

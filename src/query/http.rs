@@ -132,7 +132,7 @@ impl Exchange<'_> {
     /// Connects and asks; back with the head.
     async fn get(&mut self, url: &Url) -> Result<Answer, Failure> {
         let http = self.trace.http.get_or_insert_default();
-        http.url = url.as_str().to_owned();
+        url.as_str().clone_into(&mut http.url);
         http.requests += 1;
         http.status = None;
         let host = url.host().ok_or_else(|| usage("no host"))?.to_owned();
@@ -291,7 +291,6 @@ impl Exchange<'_> {
         };
         let ended = timeout_at(self.deadline, whole).await;
         self.trace.http.get_or_insert_default().body_sent = sent.len();
-        self.trace.body.clear();
         match ended {
             Err(_) => {
                 let so_far = sent.len();

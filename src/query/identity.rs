@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::protocol::http::client::Style;
+pub use crate::protocol::http::client::Style;
 use crate::protocol::ids::{ID_LEN, PeerId};
 
 /// Clients as data, so that the list can grow without code.

@@ -21,6 +21,7 @@ pub enum Question {
 
 /// An announce, with the fields of either protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags on the wire")]
 pub struct Announce {
     /// The swarm.
     pub info_hash: InfoHash,
@@ -172,6 +173,8 @@ pub struct Settings {
     pub udp: Udp,
     /// Whether passkeys are hidden in messages and notes.
     pub redact: bool,
+    /// Whether the reply is kept as it came, which may be long.
+    pub keeps_body: bool,
 }
 
 /// The manners of HTTP.
@@ -236,6 +239,7 @@ impl Default for Settings {
             tls: Tls { warn_days: limits::CERT_WARN_DAYS, ..Tls::default() },
             udp: Udp { wait: limits::UDP_WAIT, sends_max: limits::UDP_SENDS_MAX, options: true },
             redact: true,
+            keeps_body: false,
         }
     }
 }

@@ -50,9 +50,10 @@ pub(super) fn decode<'a>(
 
 fn http_failure(fetched: &Fetched) -> Failure {
     let status = fetched.status;
-    let text = match status.is_success() {
-        true => format!("HTTP {}: expected 200", status.as_u16()),
-        false => format!("HTTP {status}"),
+    let text = if status.is_success() {
+        format!("HTTP {}: expected 200", status.as_u16())
+    } else {
+        format!("HTTP {status}")
     };
     let retry = match fetched.retry_after {
         _ if !(status.is_server_error() || status.as_u16() == 429) => Retry::Never,

@@ -55,9 +55,9 @@ pub struct Trace {
     pub udp: Option<UdpTrace>,
     /// What TLS adds.
     pub tls: Option<TlsReport>,
-    /// Names of the addresses tried, as text with what became of them.
+    /// What else is worth telling of the way, in sentences.
     pub notes: Vec<String>,
-    /// The reply, decompressed.
+    /// The reply, decompressed; empty unless `Settings::keeps_body`.
     pub body: Vec<u8>,
 }
 

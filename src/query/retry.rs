@@ -126,8 +126,8 @@ mod tests {
             assert!((seconds..=seconds * 1.1).contains(&pause), "{attempts}: {pause}");
         }
         assert_eq!(rules.pause(&failed, 9, Duration::ZERO), None);
-        let later = report(Kind::Http, Some(Retry::After(Duration::from_secs(600))));
-        assert_eq!(rules.pause(&later, 1, Duration::ZERO), Some(Duration::from_secs(600)));
+        let later = report(Kind::Http, Some(Retry::After(Duration::from_mins(10))));
+        assert_eq!(rules.pause(&later, 1, Duration::ZERO), Some(Duration::from_mins(10)));
         let hurried = Rules { time_max: Some(Duration::from_secs(599)), ..rules };
         assert_eq!(hurried.pause(&later, 1, Duration::ZERO), None);
     }

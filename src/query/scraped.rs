@@ -8,6 +8,7 @@ use super::question::Scrape;
 use super::reply;
 use super::report::{ScrapeAnswer, ScrapedTorrent};
 use super::text::shown;
+use crate::limits::query as limits;
 use crate::protocol::announce::Counts;
 use crate::protocol::bencode::lenient::Node;
 use crate::protocol::http::client::Scraped;
@@ -77,6 +78,12 @@ pub(super) fn judge(answer: &mut ScrapeAnswer, ask: &Scrape, findings: &mut Vec<
     answer.missing = ask.info_hashes.iter().filter(is_missing).copied().collect();
     let torrents = answer.torrents.iter().map(|torrent| torrent.info_hash);
     answer.unrequested = torrents.filter(|hash| !asked.contains(hash)).collect();
+    let mut room = limits::UNREQUESTED_MAX;
+    answer.torrents.retain(|torrent| {
+        let is_asked = asked.contains(&torrent.info_hash);
+        room = room.saturating_sub(usize::from(!is_asked));
+        is_asked || room > 0
+    });
     if !answer.missing.is_empty() {
         let text = format!("{} of the hashes asked for are not answered", answer.missing.len());
         findings.push(Finding::new("scrape-missing", text));
@@ -84,5 +91,6 @@ pub(super) fn judge(answer: &mut ScrapeAnswer, ask: &Scrape, findings: &mut Vec<
     if !answer.unrequested.is_empty() {
         let text = format!("{} hashes came unasked", answer.unrequested.len());
         findings.push(Finding::new("scrape-unrequested", text));
+        answer.unrequested.truncate(limits::UNREQUESTED_MAX);
     }
 }

@@ -29,12 +29,13 @@ impl Summary {
         let mut times: Vec<f64> = times.into_iter().collect();
         times.sort_by(f64::total_cmp);
         let (min, max) = (*times.first()?, *times.last()?);
-        let count = times.len() as f64;
+        // As many as `limits` has repetitions or trackers of a batch.
+        let count = f64::from(times.len() as u32);
         let avg = times.iter().sum::<f64>() / count;
         let variance = times.iter().map(|time| (time - avg).powi(2)).sum::<f64>() / count;
         // The nearest rank: the smallest time that so many are no longer than.
-        let rank = |share: f64| times[((share * count).ceil() as usize).clamp(1, times.len()) - 1];
-        let (p50, p95, p99) = (rank(0.5), rank(0.95), rank(0.99));
+        let rank = |percent: usize| times[(percent * times.len()).div_ceil(100).max(1) - 1];
+        let (p50, p95, p99) = (rank(50), rank(95), rank(99));
         Some(Summary { min, avg, max, stddev: variance.sqrt(), p50, p95, p99 })
     }
 }
@@ -63,7 +64,8 @@ mod tests {
     fn figures_are_those_of_the_textbook() {
         let summary = Summary::of([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         let Summary { min, avg, max, stddev, p50, p95, .. } = summary;
-        assert_eq!([min, avg, max, stddev, p50, p95], [2.0, 5.0, 9.0, 2.0, 4.0, 9.0]);
+        let found = [min, avg, max, stddev, p50, p95].map(|figure| format!("{figure:.3}"));
+        assert_eq!(found, ["2.000", "5.000", "9.000", "2.000", "4.000", "9.000"]);
         assert_eq!(Summary::of([]), None);
     }
 }

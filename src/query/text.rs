@@ -14,9 +14,15 @@ pub fn shown(bytes: &[u8]) -> String {
     shown
 }
 
+/// The bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// The bytes as blank-separated pairs of hex digits, as far as they are worth showing.
 pub fn dump(bytes: &[u8]) -> String {
     let pairs: Vec<String> =
-        bytes.iter().take(limits::BODY_SHOWN).map(|byte| format!("{byte:02x}")).collect();
+        bytes.iter().take(limits::BODY_SHOWN).map(|byte| hex(&[*byte])).collect();
     pairs.join(" ")
 }

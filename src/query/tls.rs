@@ -88,8 +88,7 @@ impl Connector {
         recorder: Arc<Recorder>,
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let name = match (&self.settings.server_name, host) {
-            (Some(name), _) => ServerName::try_from(name.clone()),
-            (None, Host::Domain(name)) => ServerName::try_from(name.clone()),
+            (Some(name), _) | (None, Host::Domain(name)) => ServerName::try_from(name.clone()),
             (None, Host::Ipv4(ip)) => Ok(ServerName::IpAddress((*ip).into())),
             (None, Host::Ipv6(ip)) => Ok(ServerName::IpAddress((*ip).into())),
         };

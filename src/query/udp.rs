@@ -225,11 +225,11 @@ impl<'a> Link<'a> {
             wait = wait.saturating_mul(2);
         }
         let (after, count) = (self.started.elapsed().as_secs_f64().round(), sends.len());
-        let mut text = format!("no reply to {step} after {after} s ({count} datagrams sent");
-        match seen.strays - strays_before {
-            0 => text.push(')'),
-            strays => text.push_str(&format!(", {strays} of no use received)")),
-        }
+        let useless = match seen.strays - strays_before {
+            0 => String::new(),
+            strays => format!(", {strays} of no use received"),
+        };
+        let text = format!("no reply to {step} after {after} s ({count} datagrams sent{useless})");
         Err(Failure::new(Kind::Timeout, step, text))
     }
 

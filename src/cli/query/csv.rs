@@ -108,7 +108,7 @@ fn peer_header(view: &View) -> impl Iterator<Item = &'static str> {
 
 fn peer_row(peer: &Peer, view: &View) -> impl Iterator<Item = String> {
     let hostname = view.looks_up.then(|| peer.hostname.clone().unwrap_or_default());
-    let id = peer.peer_id.as_ref().map(super::document::hex).unwrap_or_default();
+    let id = peer.peer_id.map(|id| crate::query::text::hex(&id.0)).unwrap_or_default();
     let rest = [peer.ip.to_string(), peer.port.to_string(), peer.kind().to_owned(), id];
     hostname.into_iter().chain(rest)
 }

@@ -1,6 +1,8 @@
 //! Reports as JSON documents. The keys are an interface: `docs/query.schema.json` describes them,
 //! and within one version of it none goes away or changes its type.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +15,8 @@ use crate::query::question::{Announce, Question};
 use crate::query::repeat::Repeated;
 use crate::query::report::{HttpTrace, Peer, Report, ScrapeAnswer};
 use crate::query::statistics::{Summary, ms, phases};
-use crate::query::{PeerId, event_name};
+use crate::query::target::Scheme;
+use crate::query::{event_name, text};
 
 /// The version of the documents.
 pub const SCHEMA: &str = "tracker-query/1";
@@ -36,7 +39,7 @@ fn ascii(text: &str) -> String {
             escaped.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         }
     }
@@ -63,13 +66,13 @@ pub fn of_report(report: &Report, view: &View) -> Value {
 fn announce(report: &Report, ask: &Announce, view: &View) -> Value {
     let nothing = crate::query::report::AnnounceAnswer::default();
     let answer = report.announced().unwrap_or(&nothing);
-    let tracker_id = answer.tracker_id.as_deref().map(|id| crate::query::text::shown(id));
+    let tracker_id = answer.tracker_id.as_deref().map(text::shown);
     let mut document = json!({
         "schema": SCHEMA,
         "kind": "announce",
         "ok": report.is_ok(),
         "tracker": view.exact_tracker(report),
-        "protocol": report.protocol.map(|protocol| protocol.name()),
+        "protocol": report.protocol.map(Scheme::name),
         "event": event_name(ask.event).unwrap_or("none"),
         "info_hash": ask.info_hash.to_string(),
         "interval": answer.interval,
@@ -102,7 +105,7 @@ fn announce(report: &Report, ask: &Announce, view: &View) -> Value {
 fn peer(peer: &Peer, looks_up: bool) -> Value {
     let mut document = json!({ "ip": peer.ip.to_string(), "port": peer.port, "type": peer.kind() });
     if let Some(id) = &peer.peer_id {
-        document["peer_id"] = hex(id).into();
+        document["peer_id"] = text::hex(&id.0).into();
         document["client"] = client_of(id).into();
     }
     if looks_up {
@@ -110,11 +113,6 @@ fn peer(peer: &Peer, looks_up: bool) -> Value {
     }
     document["family"] = if peer.ip.to_canonical().is_ipv4() { "ipv4" } else { "ipv6" }.into();
     document
-}
-
-/// A peer id in hex.
-pub fn hex(id: &PeerId) -> String {
-    id.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn scrape(report: &Report, view: &View) -> Value {
@@ -145,7 +143,7 @@ fn scrape(report: &Report, view: &View) -> Value {
         "kind": "scrape",
         "ok": report.is_ok(),
         "tracker": view.exact_tracker(report),
-        "protocol": report.protocol.map(|protocol| protocol.name()),
+        "protocol": report.protocol.map(Scheme::name),
         "scrape_url": scrape_url,
         "response_time_ms": rounded(ms(report.response_time())),
         "failure_reason": answer.failure_reason,
@@ -198,7 +196,7 @@ fn frame(report: &Report, view: &View) -> Value {
     json!({
         "client": {
             "user_agent": is_http.then(|| report.identity.user_agent.clone()),
-            "peer_id": hex(&report.identity.peer_id),
+            "peer_id": text::hex(&report.identity.peer_id.0),
         },
         "remote": remote,
         "timing_ms": timing,

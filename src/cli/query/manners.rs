@@ -62,10 +62,11 @@ pub fn settings(arguments: &QueryArguments) -> Result<Settings, Exit> {
         },
         resolve: arguments.resolve.iter().map(|text| resolve(text)).collect::<Result<_, _>>()?,
         bind: bind.transpose()?,
-        http: http(arguments, default.http)?,
+        http: http(arguments, &default.http)?,
         tls: tls(arguments)?,
         udp,
         redact: !arguments.no_redact,
+        keeps_body: arguments.verbose > 1 || ["raw", "decoded"].contains(&&*arguments.format),
         ..default
     })
 }
@@ -83,7 +84,7 @@ fn udp(arguments: &QueryArguments, default: Udp) -> Result<Udp, Exit> {
     })
 }
 
-fn http(arguments: &QueryArguments, default: Http) -> Result<Http, Exit> {
+fn http(arguments: &QueryArguments, default: &Http) -> Result<Http, Exit> {
     let body_max = arguments.max_body.unwrap_or(default.body_max);
     if !(1..=limits::BODY_MAX_MAX).contains(&body_max) {
         return Err(usage(format!("--max-body is 1 to {}", limits::BODY_MAX_MAX)));

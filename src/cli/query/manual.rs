@@ -1,10 +1,13 @@
 //! What the verb tells of itself, and replies as JSON.
 
+use std::fmt::Write;
+
 use argh::{ArgsInfo, FlagInfoKind};
 use argh_complete::Generator;
 use serde_json::{Value, json};
 
 use super::arguments::QueryArguments;
+use crate::query::text::hex;
 
 /// A completion script; `None` for a shell that is not known.
 pub fn completions(shell: &str) -> Option<String> {
@@ -33,11 +36,11 @@ pub fn page() -> String {
             FlagInfoKind::Option { arg_name } => format!(" \\fI{}\\fR", escaped(arg_name)),
         };
         let (long, text) = (escaped(flag.long), escaped(flag.description));
-        page.push_str(&format!(".TP\n{short}\\fB{long}\\fR{value}\n{text}\n"));
+        let _ = writeln!(page, ".TP\n{short}\\fB{long}\\fR{value}\n{text}");
     }
     page.push_str(".SH NOTES\n");
     for text in info.notes {
-        page.push_str(&format!("{}\n.PP\n", escaped(text)));
+        let _ = writeln!(page, "{}\n.PP", escaped(text));
     }
     page
 }
@@ -49,11 +52,7 @@ fn escaped(text: &str) -> String {
 /// A bencoded reply as JSON: strings as text if they are UTF-8, and else as `{"hex": "…"}`. What is
 /// no bencode comes as one such string.
 pub fn decoded(body: &[u8]) -> Value {
-    crate::query::decoded(body, &|bytes| match str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({ "hex": hex })
-        }
+    crate::query::decoded(body, &|bytes| {
+        str::from_utf8(bytes).map_or_else(|_| json!({ "hex": hex(bytes) }), Value::from)
     })
 }

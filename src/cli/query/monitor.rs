@@ -38,7 +38,7 @@ pub fn nagios(report: &Report, view: &View) -> (String, u8) {
         // The bar begins the figures, so it cannot stand in a text.
         let _ = write!(line, "{}; ", what.replace('|', "/"));
     }
-    let _ = write!(line, "{kind} {:.1} ms", time);
+    let _ = write!(line, "{kind} {time:.1} ms");
     if let Some(seeders) = seeders {
         let _ = write!(line, ", {seeders} seeds");
     }
@@ -74,18 +74,18 @@ pub fn prometheus(reports: &[Report]) -> String {
             return;
         }
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        lines.iter().for_each(|line| {
+        for line in lines {
             let _ = writeln!(text, "{name}{line}");
-        });
+        }
     };
-    let each = |value: &dyn Fn(&Report) -> Option<f64>| {
+    let each = |value: &dyn Fn(&Report) -> Option<i64>| {
         let line = |report| Some(format!("{{{}}} {}", labels(report), value(report)?));
         reports.iter().filter_map(line).collect::<Vec<String>>()
     };
     metric(
         "tracker_probe_success",
         "Whether the tracker gave a good answer.",
-        each(&|report| Some(f64::from(u8::from(report.is_ok())))),
+        each(&|report| Some(i64::from(report.is_ok()))),
     );
     let mut durations = Vec::new();
     for report in reports {
@@ -97,30 +97,22 @@ pub fn prometheus(reports: &[Report]) -> String {
         }
     }
     metric("tracker_probe_duration_seconds", "Time of each phase of the question.", durations);
-    metric(
-        "tracker_probe_seeds",
-        "Seeders of the swarm.",
-        each(&|report| counts(report).0.map(|count| count as f64)),
-    );
-    metric(
-        "tracker_probe_leechers",
-        "Leechers of the swarm.",
-        each(&|report| counts(report).1.map(|count| count as f64)),
-    );
+    metric("tracker_probe_seeds", "Seeders of the swarm.", each(&|report| counts(report).0));
+    metric("tracker_probe_leechers", "Leechers of the swarm.", each(&|report| counts(report).1));
     metric(
         "tracker_probe_interval_seconds",
         "Announce interval that the tracker asks for.",
-        each(&|report| report.announced()?.interval.map(|interval| interval as f64)),
+        each(&|report| report.announced()?.interval),
     );
     metric(
         "tracker_probe_findings",
         "Oddities of the answer, of all severities.",
-        each(&|report| Some(report.findings.len() as f64)),
+        each(&|report| i64::try_from(report.findings.len()).ok()),
     );
     metric(
         "tracker_probe_tls_not_after_timestamp_seconds",
         "End of the tracker's certificate.",
-        each(&|report| Some(report.trace.tls.as_ref()?.certificate.as_ref()?.not_after as f64)),
+        each(&|report| Some(report.trace.tls.as_ref()?.certificate.as_ref()?.not_after)),
     );
     text
 }

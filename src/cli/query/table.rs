@@ -168,7 +168,7 @@ fn peers(peers: &[Peer], view: &View) -> String {
         let client = peer
             .peer_id
             .as_ref()
-            .map(|id| client_of(id).unwrap_or_else(|| document::hex(id)[..16].to_owned()));
+            .map(|id| client_of(id).unwrap_or_else(|| crate::query::text::hex(&id.0[..8])));
         let kind = format!("{}{odd}", peer.kind());
         table.add_row([(i + 1).to_string(), shown, kind, client.unwrap_or_default()]);
     }

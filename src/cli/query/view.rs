@@ -90,11 +90,10 @@ impl View {
         let format = format(arguments)?;
         let is_peers_table = match arguments.csv_table.as_deref() {
             Some("peers") => true,
-            Some("summary") => false,
             None if is_batch && format == Format::Csv && arguments.show_peers => {
                 return Err(usage("--show-peers with -o csv needs --csv-table peers or summary"));
             }
-            None => false,
+            None | Some("summary") => false,
             Some(other) => {
                 return Err(usage(format!("--csv-table is summary or peers, not {other:?}")));
             }
@@ -165,13 +164,13 @@ fn format(arguments: &QueryArguments) -> Result<Format, Exit> {
         "prometheus" => Format::Prometheus,
         "raw" => Format::Raw,
         "decoded" => Format::Decoded,
-        other => match other.strip_prefix("short=") {
-            Some(keys) => Format::Short(keys.split(',').map(str::to_owned).collect()),
-            None => {
-                let choices = "table, json, ndjson, csv, short, prometheus, raw or decoded";
-                return Err(usage(format!("--format is {choices}, not {other:?}")));
-            }
-        },
+        other => {
+            let choices = "table, json, ndjson, csv, short, prometheus, raw or decoded";
+            let keys = other
+                .strip_prefix("short=")
+                .ok_or_else(|| usage(format!("--format is {choices}, not {other:?}")))?;
+            Format::Short(keys.split(',').map(str::to_owned).collect())
+        }
     })
 }
 
@@ -283,7 +282,10 @@ impl Verdict {
     pub fn code_of_all(&self, reports: &[Report], is_interrupted: bool) -> u8 {
         let total = reports.len();
         let failed = reports.iter().filter(|report| !self.is_ok(report)).count();
-        let percent = if total == 0 { 100.0 } else { failed as f64 * 100.0 / total as f64 };
+        // At most so many as `limits` has trackers in a batch.
+        let share_of =
+            |part: usize| f64::from(part as u32) * 100.0 / f64::from(total.max(1) as u32);
+        let percent = share_of(failed);
         let code = match self.fail_on {
             _ if is_interrupted => 1,
             FailOn::None => 0,

@@ -392,13 +392,12 @@ fn tracker_id(reply: &Node<'_>, wrong: &mut Vec<&'static str>) -> Option<Vec<u8>
 }
 
 fn int(node: &Node<'_>, key: &'static str, wrong: &mut Vec<&'static str>) -> Option<i64> {
-    match node.get(key)? {
-        Node::Int(int) => Some(*int),
-        _ => {
-            mark(wrong, key);
-            None
-        }
-    }
+    let value = node.get(key)?;
+    let Node::Int(int) = value else {
+        mark(wrong, key);
+        return None;
+    };
+    Some(*int)
 }
 
 fn bytes<'a>(
@@ -406,13 +405,12 @@ fn bytes<'a>(
     key: &'static str,
     wrong: &mut Vec<&'static str>,
 ) -> Option<&'a [u8]> {
-    match node.get(key)? {
-        Node::Bytes(bytes) => Some(bytes),
-        _ => {
-            mark(wrong, key);
-            None
-        }
-    }
+    let value = node.get(key)?;
+    let Node::Bytes(bytes) = value else {
+        mark(wrong, key);
+        return None;
+    };
+    Some(bytes)
 }
 
 /// Names a key once, however many torrents of a scrape have it wrong.
@@ -428,7 +426,7 @@ mod tests {
     use super::*;
     use crate::protocol::bencode::{Limits, lenient};
 
-    fn query<'a>(announce: &'a Announce, style: Style) -> Query<'a> {
+    fn query(announce: &Announce, style: Style) -> Query<'_> {
         Query {
             announce,
             compact: true,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::super::TestServer;
 use super::*;
+use crate::protocol::announce::Counts;
 use crate::protocol::udp::{self, Request};
 use crate::query::batch::{self, Job, Note, Plan};
 use crate::query::repeat::{self, Pace};
@@ -52,7 +53,7 @@ fn udp_tracker(ip: Ipv4Addr, answers: bool) -> String {
                         &mut out,
                         header.transaction_id,
                         60,
-                        Default::default(),
+                        Counts::default(),
                     );
                 }
                 _ => continue,

@@ -19,7 +19,9 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 /// A body in a 200, and what is to come of it: the kind of failure, and findings among others.
-fn check_body(vectors: &[(&str, Vec<u8>, Option<Kind>, &[&str])]) {
+type Vector<'a> = (&'a str, Vec<u8>, Option<Kind>, &'a [&'a str]);
+
+fn check_body(vectors: &[Vector<'_>]) {
     for (name, body, expected, findings) in vectors {
         check_reply(name, ok(body), *expected, findings);
     }
@@ -268,7 +270,7 @@ fn d2_bombs_and_floods_end_at_their_limit() {
 
     let flood = Mock::with([127, 0, 0, 1].into(), |_, _, stream| {
         drop(stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n"));
-        while stream.write_all(&[b'0'; 65_536]).is_ok() {}
+        while stream.write_all(&vec![b'0'; 65_536]).is_ok() {}
     });
     let mut settings = Settings { timeout: Duration::from_secs(20), ..hasty() };
     settings.http.body_max = 1 << 20;

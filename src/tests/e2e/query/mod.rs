@@ -28,8 +28,7 @@ const HASH: InfoHash = InfoHash(*b"aaaaaaaaaaaaaaaaaaaa");
 
 /// Settings under which a tracker that is silent costs a second.
 fn hasty() -> Settings {
-    let mut settings = Settings::default();
-    settings.timeout = Duration::from_millis(1_000);
+    let mut settings = Settings { timeout: Duration::from_secs(1), ..Settings::default() };
     settings.udp.wait = Duration::from_millis(150);
     settings
 }

@@ -17,7 +17,7 @@ fn mock(ip: &str, behaviour: Behaviour) -> String {
     let socket = UdpSocket::bind((ip, 0)).unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
-        let mut packet = [0; 65_535];
+        let mut packet = vec![0; 65_535];
         for count in 0.. {
             let Ok((length, from)) = socket.recv_from(&mut packet) else { return };
             let request = Request::decode(&packet[..length]).unwrap();
