@@ -77,8 +77,8 @@ impl Flag {
     }
 }
 
-/// Makes words as argh wants them: two of each `--option=value` and `-oVALUE`, one of each letter in
-/// `-ab`, and a value behind each option of `lenient` that has none.
+/// Makes words as argh wants them: two of each `--option=value` and `-oVALUE`, one of each letter
+/// in `-ab`, and a value behind each option of `lenient` that has none.
 fn split(flags: &[Flag], typed: &[String], lenient: &[Lenient]) -> Result<Vec<String>, Exit> {
     let mut words = Vec::with_capacity(typed.len());
     let mut typed = typed.iter().peekable();

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What kind of failure it is: the names are part of the JSON schema, the codes of the command line.
+/// What kind of failure it is. The names are part of the JSON schema, the codes of the command
+/// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Something else, such as a signal or a target that policy forbids.

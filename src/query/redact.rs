@@ -107,17 +107,11 @@ mod tests {
             ("http://h/0123456789abcdef0123/announce", "http://h/***/announce"),
             ("https://h/announce.php?passkey=k&x=1", "https://h/announce.php?passkey=***&x=1"),
             ("udp://h:1/announce?Token=abcdef", "udp://h:1/announce?Token=***"),
-            (
-                "http://ann:secret@h/announce",
-                "http://***:***@h/announce".replace("***:", "ann:").as_str(),
-            ),
-            (
-                "http://announcements-of-the-day/announce",
-                "http://announcements-of-the-day/announce",
-            ),
+            ("http://ann:secret@h/announce", "http://***:***@h/announce"),
+            ("http://user:secret@h/announce", "http://***:***@h/announce"),
+            ("http://announcements-of-the-day/a", "http://announcements-of-the-day/a"),
             ("http://h/announce?0123456789abcdef", "http://h/announce?***"),
         ] {
-            let shown = shown.replace("ann:***", "***:***");
             assert_eq!(url(given), shown);
         }
     }

@@ -11,9 +11,9 @@ pub const LENIENT: &[super::super::arguments::Lenient] = &[("--retry", "0")];
 #[derive(FromArgs, ArgsInfo, Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "a switch is a bool")]
 #[argh(
-    example = "{command_name} -t udp://t.example:6969\n  announce a random hash, and take leave again",
-    example = "{command_name} -s -H 0123456789abcdef0123456789abcdef01234567 -t https://t.example/announce",
-    example = "{command_name} -b -f trackers.txt -j 50\n  ask all trackers in a file, fifty at once",
+    example = "{command_name} -t udp://t.example:6969\n  announce a random hash, and leave again",
+    example = "{command_name} -s -H @hashes.txt -t https://t.example/announce",
+    example = "{command_name} -b -f trackers.txt -j 50\n  all trackers in a file, fifty at once",
     example = "{command_name} -c 20 -i 0.5 -t udp://t.example:6969\n  latency, like ping",
     note = "Exit codes: 0 good, 1 failed, 2 usage, 3 refused, 4 dns, 5 connect, 6 timeout, 7 tls,
   8 http, 9 malformed, 10 unsupported, 11 findings with --strict, 12 part of a batch failed.

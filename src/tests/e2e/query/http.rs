@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use super::*;
 use crate::query::failure::Kind::{Connect, Http, Malformed, Refused, Timeout};
 
-const PEERS: &[u8] =
-    b"d8:completei2e10:incompletei1e8:intervali1800e5:peers12:\x08\x08\x08\x08\x1a\xe1\x08\x08\x04\x04\x1a\xe1e";
+const PEERS: &[u8] = b"d8:completei2e10:incompletei1e8:intervali1800e5:peers12:\
+      \x08\x08\x08\x08\x1a\xe1\x08\x08\x04\x04\x1a\xe1e";
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -149,7 +149,9 @@ fn d2_external_ip_is_shown_in_every_form() {
 
 #[test]
 fn d2_dictionaries_are_counted_by_family() {
-    let body = b"d5:peersld2:ip7:8.8.8.84:porti1eed2:ip11:2600::1:1:17:peer id20:-qB5140-abcdefghijkl4:porti2eed2:ip4:host4:porti3eeee";
+    let body = b"d5:peersld2:ip7:8.8.8.84:porti1ee\
+        d2:ip11:2600::1:1:17:peer id20:-qB5140-abcdefghijkl4:porti2ee\
+        d2:ip4:host4:porti3eeee";
     let report = check_reply(
         "dict",
         ok(body),
