@@ -96,7 +96,9 @@ pub fn tls(tracker: SocketAddr, count: u32, is_resumed: bool) -> io::Result<()> 
         let start = Instant::now();
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
-        let mut stream = rustls::StreamOwned::new(connection, TcpStream::connect(tracker)?);
+        let socket = TcpStream::connect(tracker)?;
+        socket.set_nodelay(true)?;
+        let mut stream = rustls::StreamOwned::new(connection, socket);
         write!(
             stream,
             "GET /announce?info_hash={:020}&peer_id=-qB5000-abcdefghijkl&port=6881&left=1&compact=1 \

@@ -178,3 +178,43 @@ fn full_scrape_is_sent_whole_and_compressed_if_wanted() {
     flate2::read::GzDecoder::new(&gzip.body[..]).read_to_end(&mut unpacked).unwrap();
     assert_eq!(unpacked, plain.body);
 }
+
+#[test]
+fn full_scrape_of_many_torrents_goes_out_in_pieces() {
+    let server = TestServer::with(|config| config.tracker.full_scrape = true);
+    let torrents = 20_000_u32;
+    for number in 0..torrents {
+        let mut info_hash = [9; 20];
+        info_hash[..4].copy_from_slice(&number.to_be_bytes());
+        let resident = crate::swarm::Resident {
+            info_hash: InfoHash(info_hash),
+            completed: 0,
+            peer: SocketAddr::from(([192, 0, 2, 1], 6881)),
+            peer_id: None,
+            role: crate::protocol::announce::Role::Seeder,
+            has_counted: false,
+            age: 0,
+        };
+        server.server.swarms().restore(crate::clock::Now::from_secs(0), &resident).unwrap();
+    }
+    let mut bodies = Vec::new();
+    for fields in ["", "Accept-Encoding: gzip\r\n"] {
+        for response in [
+            ask(&mut connect(server.http()), "/scrape", fields),
+            ask(&mut server.https_stream(), "/scrape", fields),
+        ] {
+            assert_eq!(response.status, 200);
+            let mut body = Vec::new();
+            if response.field("content-encoding") == Some("gzip") {
+                flate2::read::GzDecoder::new(&response.body[..]).read_to_end(&mut body).unwrap();
+            } else {
+                body = response.body;
+            }
+            bodies.push(body);
+        }
+    }
+    assert!(bodies[0].len() > 1 << 20, "several pieces of 256 kB");
+    let entries = |body: &[u8]| body.windows(13).filter(|it| *it == b"d8:completei1").count();
+    assert_eq!(entries(&bodies[0]), torrents as usize);
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+}
