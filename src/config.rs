@@ -27,6 +27,7 @@ pub struct Config {
 
 /// What clients are told.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch is a bool")]
 pub struct Tracker {
     /// Seconds until a client's next announce. Default 1800.
     pub interval: u32,
@@ -49,6 +50,22 @@ pub struct Tracker {
     pub ipv4_mapped: bool,
     /// Whether a client in a private network may name another address for itself. Default off.
     pub trust_ip_param: bool,
+    /// Files of the torrents that are tracked.
+    pub lists: Lists,
+    /// Most requests a second from one network, a /24 of IPv4 or a /56 of IPv6. Default: no limit.
+    pub rate_limit: Option<u32>,
+    /// Whether clients of the public internet are given no peers that it does not reach. Default
+    /// off.
+    pub hide_bogons: bool,
+}
+
+/// Files of info hashes. Default: none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Only these are tracked.
+    pub allowed: Option<PathBuf>,
+    /// These are not.
+    pub denied: Option<PathBuf>,
 }
 
 impl Default for Tracker {
@@ -64,6 +81,9 @@ impl Default for Tracker {
             full_scrape: false,
             ipv4_mapped: true,
             trust_ip_param: false,
+            lists: Lists::default(),
+            rate_limit: None,
+            hide_bogons: false,
         }
     }
 }

@@ -57,6 +57,14 @@ pub const FULL_SCRAPE_FRESH_MAX: usize = 1_000;
 /// Seconds for which a large full scrape is handed out again.
 pub const FULL_SCRAPE_CACHE_SECS: u32 = 60;
 
+/// Most info hashes in a list of allowed or denied torrents: 204 MB, twice while it is read again.
+pub const LISTED_HASHES_MAX: usize = 10_000_000;
+/// Longest line of such a list, in bytes: a hash and a remark.
+pub const LISTED_LINE_MAX: usize = 1_024;
+
+/// Largest `--rate-limit`: the tokens of ten seconds have 20 bits.
+pub const RATE_LIMIT_MAX: u32 = ((1 << 20) - 1) / 10;
+
 /// Longest `--tracker-id`, in bytes; it is sent with every HTTP announce.
 pub const TRACKER_ID_MAX: usize = 64;
 /// Most workers.

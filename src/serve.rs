@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::jobs;
+use crate::jobs::reload_lists::{BadList, ListFiles};
+use crate::jobs::watch::PERIOD;
 use crate::net::bind::{self, BindError, Bound, Purpose};
 use crate::net::tls::{self, Certificate, TlsError};
 use crate::net::{DataPlane, Refused, Shared};
@@ -44,6 +46,7 @@ pub struct Server {
     clock: Clock,
     state_file: Option<Arc<StateFile>>,
     certificate: Option<Arc<Certificate>>,
+    lists: Arc<ListFiles>,
     shutdown: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     pages: JoinSet<()>,
@@ -70,6 +73,8 @@ pub enum StartError {
     Tls(TlsError),
     /// The swarms of the last run cannot be read, or those of this one not be written.
     State(StateError),
+    /// A list of torrents is none.
+    List(BadList),
     /// io_uring was asked for and is not to be had.
     Io(Refused),
     /// The system gave no thread, event queue, signal handler or randomness.
@@ -82,6 +87,7 @@ impl fmt::Display for StartError {
             StartError::Bind(error) => error.fmt(f),
             StartError::Tls(error) => error.fmt(f),
             StartError::State(error) => error.fmt(f),
+            StartError::List(error) => error.fmt(f),
             StartError::Io(refused) => {
                 write!(f, "{refused}. Or leave out --io uring, to run on epoll")
             }
@@ -112,6 +118,12 @@ impl From<StateError> for StartError {
     }
 }
 
+impl From<BadList> for StartError {
+    fn from(error: BadList) -> StartError {
+        StartError::List(error)
+    }
+}
+
 impl From<Refused> for StartError {
     fn from(refused: Refused) -> StartError {
         StartError::Io(refused)
@@ -125,8 +137,8 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
-    /// Serves until SIGTERM or SIGINT, and then ends in good order. On SIGHUP the certificate is
-    /// read again.
+    /// Serves until SIGTERM or SIGINT, and then ends in good order. On SIGHUP certificate
+    /// and lists of torrents are read again.
     ///
     /// # Errors
     /// [`StartError`], before anything is served.
@@ -164,6 +176,7 @@ impl Server {
         let tls = certificate.clone().map(tls).transpose()?;
         config.net.connections_max = connections_that_fit(config.net.connections_max);
         let clock = Clock::start();
+        let lists = jobs::reload_lists::read(&config.tracker.lists)?;
         let (swarms, state_file) = restored_swarms(&config, clock)?;
 
         let mut data_plane = DataPlane::bind(&config.net, tls.clone())?;
@@ -173,9 +186,11 @@ impl Server {
         let addresses = addresses(&data_plane, &web_ports);
 
         let stats = Stats::new(config.net.workers);
-        let tracker = Tracker::new(config.tracker.clone(), swarms.clone())
+        let tracker = Tracker::new(config.tracker.clone(), swarms.clone(), lists)
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let shared = Shared { tracker: Arc::new(tracker), stats: stats.clone(), clock };
+        let tracker = Arc::new(tracker);
+        let lists = Arc::new(ListFiles::new(config.tracker.lists.clone(), tracker.clone()));
+        let shared = Shared { tracker, stats: stats.clone(), clock };
         let (shutdown, ended) = watch::channel(false);
         let workers = data_plane.start(backend, &shared, &ended)?;
         web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
@@ -183,8 +198,9 @@ impl Server {
             web.spawn(jobs::save_state::run(file, swarms.clone(), clock, config.period));
         }
         if let Some(certificate) = certificate.clone() {
-            web.spawn(jobs::renew_certificate::run(certificate, jobs::renew_certificate::PERIOD));
+            web.spawn(jobs::renew_certificate::run(certificate, PERIOD));
         }
+        web.spawn(jobs::reload_lists::run(lists.clone(), PERIOD));
         let urls = announce_urls(&config.web.public_host, &addresses);
         let version = env!("CARGO_PKG_VERSION");
         let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
@@ -197,6 +213,7 @@ impl Server {
             clock,
             state_file,
             certificate,
+            lists,
             shutdown,
             workers,
             pages,
@@ -204,13 +221,14 @@ impl Server {
         })
     }
 
-    /// Takes up what has changed on the disk: the certificate. Connections that are open go on.
+    /// Takes up what has changed on the disk: the certificate, and, a while after this returns, the
+    /// lists of torrents. Connections that are open go on.
     pub fn reload(&self) {
         if let Some(certificate) = &self.certificate {
             jobs::renew_certificate::reload(certificate);
-        } else {
-            tracing::info!("SIGHUP: there is no certificate to be read again");
         }
+        let lists = self.lists.clone();
+        self.web.spawn_blocking(move || lists.reload());
     }
 
     /// Where it listens.

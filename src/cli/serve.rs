@@ -104,6 +104,18 @@ struct ServeArguments {
     /// network whose X-Forwarded-For is believed, like 10.0.0.0/8; may be repeated
     #[argh(option)]
     trusted_proxy: Vec<String>,
+    /// file of info hashes, a line each, that alone are tracked; read again when it changes
+    #[argh(option)]
+    allow_list: Option<PathBuf>,
+    /// file of info hashes, a line each, that are not tracked; read again when it changes
+    #[argh(option)]
+    deny_list: Option<PathBuf>,
+    /// most requests a second from one network, a /24 or an IPv6 /56 (default: no limit)
+    #[argh(option)]
+    rate_limit: Option<u32>,
+    /// give clients of the public internet no private or otherwise unreachable peers
+    #[argh(switch)]
+    hide_bogons: bool,
     /// port of the page (default 80, or 8080 where 80 may not be had)
     #[argh(option)]
     web_http_port: Option<u16>,
@@ -301,6 +313,10 @@ impl ServeArguments {
                 format!("--state-interval is 1 to {} seconds", limits::STATE_INTERVAL_MAX),
             ),
             (
+                self.rate_limit.is_some_and(|n| !(1..=limits::RATE_LIMIT_MAX).contains(&n)),
+                format!("--rate-limit is 1 to {} requests a second", limits::RATE_LIMIT_MAX),
+            ),
+            (
                 self.max_connections == 0 || self.max_connections_per_ip == 0,
                 "--max-connections and --max-connections-per-ip are at least 1".to_owned(),
             ),
@@ -438,6 +454,12 @@ impl ServeArguments {
             full_scrape: self.full_scrape,
             ipv4_mapped: !self.no_ipv4_mapped,
             trust_ip_param: self.trust_ip_param,
+            lists: config::Lists {
+                allowed: self.allow_list.clone(),
+                denied: self.deny_list.clone(),
+            },
+            rate_limit: self.rate_limit,
+            hide_bogons: self.hide_bogons,
         }
     }
 

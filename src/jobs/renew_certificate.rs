@@ -1,30 +1,18 @@
 //! Takes up a renewed certificate without a restart: on SIGHUP, and when its files have changed.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::TlsFiles;
+use super::watch::Watch;
 use crate::net::tls::Certificate;
-
-/// Time between two looks at the files. A change is taken up when two looks agree on it, so that a
-/// renewal that replaces one file after the other is seen whole.
-pub const PERIOD: Duration = Duration::from_secs(5);
 
 /// Watches for ever.
 pub async fn run(certificate: Arc<Certificate>, period: Duration) {
-    let mut ticks = tokio::time::interval(period);
-    let look = || Fingerprint::of(certificate.files());
-    let (mut taken, mut before) = (look(), look());
+    let files = certificate.files();
+    let mut watch = Watch::new(vec![files.cert.clone(), files.key.clone()], period);
     loop {
-        ticks.tick().await;
-        let now = look();
-        if now == before && now != taken {
-            reload(&certificate);
-            taken = now;
-        }
-        before = now;
+        watch.changed().await;
+        reload(&certificate);
     }
 }
 
@@ -37,22 +25,12 @@ pub fn reload(certificate: &Certificate) {
     }
 }
 
-/// What changes when a file is written, or another is put or linked in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fingerprint([Option<(u64, u64, i64, i64)>; 2]);
-
-impl Fingerprint {
-    fn of(files: &TlsFiles) -> Fingerprint {
-        Fingerprint([&files.cert, &files.key].map(|path| {
-            let found = fs::metadata(path).ok()?; // of what a link leads to
-            Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::config::TlsFiles;
 
     fn write_pair(files: &TlsFiles) {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -11,8 +11,11 @@
 //! twice as many peers as the walk finds; so a unit is as large as to hold half a leecher, and a
 //! walk for few of them finds more, and draws.
 
+use std::net::SocketAddr;
+
 use super::map::grow::{Context, View};
 use super::map::memory::Table;
+use super::reach::is_public;
 use super::word::{Ages, IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
 use crate::clock::Now;
 use crate::protocol::announce::{Peers, Role, compact_v4, compact_v6};
@@ -53,6 +56,8 @@ pub struct Taker<'a> {
     pub own_id: Option<IdLanes>,
     /// Whether ids are put into the list too.
     pub with_ids: bool,
+    /// Whether peers that the public internet does not reach are left out.
+    pub public_only: bool,
     /// How many peers the list may hold.
     pub peers_max: usize,
     /// Where chance comes from.
@@ -163,7 +168,7 @@ impl Taker<'_> {
             }
             usable.swap(next, next + self.rng.u32(..(count - next) as u32) as usize);
             let slot = usize::from(usable[next]);
-            if self.is_other(table, slot) {
+            if self.is_wanted(table, slot) {
                 self.push(table, slot, table.state(slot));
             }
         }
@@ -219,7 +224,7 @@ impl Taker<'_> {
         while passed != 0 && !self.is_full() {
             let at = passed.trailing_zeros() as usize;
             passed &= passed - 1;
-            if self.is_other(&view.main, slots[at]) {
+            if self.is_wanted(&view.main, slots[at]) {
                 self.push(&view.main, slots[at], words[at]);
             }
         }
@@ -355,7 +360,7 @@ impl Taker<'_> {
                     None => return,
                 }
             }
-            if filter.passes::<LANES>(table.state(slot)) && self.is_other(table, slot) {
+            if filter.passes::<LANES>(table.state(slot)) && self.is_wanted(table, slot) {
                 let key = || Key::of(table.state(slot), table.key_lanes(slot));
                 if within.is_none_or(|within| within(key().hash::<LANES>(cx.hasher))) {
                     found.slots[found.count] = (slot, within.is_some());
@@ -366,23 +371,31 @@ impl Taker<'_> {
         }
     }
 
-    /// Whether the lanes, too, say that a peer is not the one who asks.
-    fn is_other<const LANES: usize>(&self, table: &Table<'_, LANES>, slot: usize) -> bool {
+    /// Whether the lanes, too, say that a peer is not the one who asks, and it is of use to it.
+    fn is_wanted<const LANES: usize>(&self, table: &Table<'_, LANES>, slot: usize) -> bool {
         let is_own_key = LANES > 0
             && self.own_key.is_some_and(|own| {
                 table.state(slot).has_key(&own) && table.key_lanes(slot) == own.lanes
             });
-        !is_own_key && self.own_id.is_none_or(|own| table.id_lanes(slot) != own)
+        !is_own_key
+            && self.own_id.is_none_or(|own| table.id_lanes(slot) != own)
+            && (!self.public_only || is_public(address(table, slot, table.state(slot)).ip()))
     }
 
     fn push<const LANES: usize>(&mut self, table: &Table<'_, LANES>, slot: usize, word: Word) {
         let id = self.with_ids.then(|| peer_id(table.id_lanes(slot)));
-        if LANES == LANES_V4 {
-            self.peers.push_compact(&compact_v4(Key::peer_v4(word)), id);
-        } else {
-            let peer = Key::peer_v6(word, table.key_lanes(slot));
-            self.peers.push_compact(&compact_v6(peer), id);
+        match address(table, slot, word) {
+            SocketAddr::V4(peer) => self.peers.push_compact(&compact_v4(peer), id),
+            SocketAddr::V6(peer) => self.peers.push_compact(&compact_v6(peer), id),
         }
+    }
+}
+
+fn address<const LANES: usize>(table: &Table<'_, LANES>, slot: usize, word: Word) -> SocketAddr {
+    if LANES == LANES_V4 {
+        Key::peer_v4(word).into()
+    } else {
+        Key::peer_v6(word, table.key_lanes(slot)).into()
     }
 }
 

@@ -155,6 +155,7 @@ impl Run {
             peers: usize::from(want),
             other_family: what & 8 != 0,
             peer_ids: what & 16 != 0,
+            public_only: false,
         };
         self.announce(&arrival, want);
     }
@@ -175,7 +176,10 @@ impl Run {
                 completed: what & 32 != 0,
             };
             let peers = usize::from(index % 64 == 63) * 30;
-            self.announce(&arrival, Want { peers, other_family: true, peer_ids: true });
+            self.announce(
+                &arrival,
+                Want { peers, other_family: true, peer_ids: true, ..Want::default() },
+            );
         }
     }
 

@@ -6,6 +6,7 @@
 //! - [`members`]: one swarm, its counts, and how it ends.
 //! - [`choose`]: which peers an announcer is given.
 //! - [`map`]: the peers of one swarm and address family, in lock-free tables.
+//! - [`reach`]: which addresses the public internet reaches.
 //! - [`word`]: how a peer is written in machine words.
 //!
 //! `docs/swarm.md` draws the memory and says why it holds what it promises.
@@ -15,11 +16,13 @@ mod choose;
 pub mod fuzzing;
 mod map;
 mod members;
+mod reach;
 pub mod store;
 #[cfg(test)]
 mod tests;
 mod word;
 
+pub use reach::is_public;
 pub use store::Swarms;
 
 use std::net::SocketAddr;
@@ -74,6 +77,8 @@ pub struct Want {
     pub other_family: bool,
     /// Whether their ids are wanted too.
     pub peer_ids: bool,
+    /// Whether only peers are of use that the public internet reaches; see [`is_public`].
+    pub public_only: bool,
 }
 
 /// Why a peer was not taken in. Time cures both.

@@ -136,6 +136,7 @@ impl Swarms {
             own_key: None,
             own_id: caller.entry.id,
             with_ids: want.peer_ids && self.limits.keep_ids,
+            public_only: want.public_only,
             peers_max: want.peers,
             rng,
             peers,

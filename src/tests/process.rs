@@ -271,6 +271,25 @@ fn state_of_no_use_is_set_aside_with_one_line_and_an_impossible_one_ends_with_1(
     assert!(stderr.contains("folder must exist") && stderr.lines().count() == 1, "{stderr}");
 }
 
+#[test]
+fn list_of_torrents_that_is_none_ends_the_start_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("denied");
+    std::fs::write(&list, format!("{}\nubuntu.iso\n", "0".repeat(40))).unwrap();
+    for (file, named) in
+        [(list, "line 2 is no info hash"), ("/no/such/list".into(), "No such file")]
+    {
+        let list = file.to_str().unwrap();
+        let mut words = arguments(free_port(), free_port());
+        words.extend(["--deny-list".to_owned(), list.to_owned()]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (code, _, stderr) = output(&words);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains(named) && stderr.contains(list), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
 /// Peers and torrents that stand in a state file.
 fn saved(state: &Path) -> (u64, u64) {
     let file = BufReader::new(std::fs::File::open(state).unwrap());

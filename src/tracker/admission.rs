@@ -1,7 +1,16 @@
-//! May this be tracked? And how a client is told that it may not.
+//! May this be tracked, and for this client now? And how a client is told that it may not.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use super::hash_list::HashList;
+use super::rate_limit::RateLimit;
+use crate::clock::Now;
+use crate::config;
 use crate::protocol::http::{RetryIn, Unreadable};
 use crate::protocol::ids::InfoHash;
 use crate::swarm::Full;
@@ -9,6 +18,12 @@ use crate::swarm::Full;
 /// Minutes after which a client is asked to try again when the tracker is full. Peers come and go
 /// within an interval; half of the usual one is soon enough and not a storm.
 const FULL_RETRY_MINUTES: u32 = 15;
+/// Minutes after which a torrent may have come onto the list of those that are allowed.
+const LISTED_RETRY_MINUTES: u32 = 60;
+/// Minutes after which a network has tokens again: the least that BEP 31 can say.
+const RATE_RETRY_MINUTES: u32 = 1;
+/// How often it is looked whether anybody still reads a list that was replaced.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Why a request is refused, and whether time cures it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +42,23 @@ impl Refusal {
     /// A UDP announce by a URL at which nothing is served (BEP 41).
     pub const UNKNOWN_PATH: Refusal = Refusal::for_ever("nothing here, announce to /announce");
 
+    /// A torrent that is not on the list of those that are allowed.
+    pub const NOT_REGISTERED: Refusal =
+        Refusal::for_now("torrent not registered", LISTED_RETRY_MINUTES);
+    /// A torrent that is on the list of those that are denied.
+    pub const DENIED: Refusal = Refusal::for_ever("torrent not allowed on this tracker");
+    /// A network that asks more often than it may.
+    pub const TOO_OFTEN: Refusal =
+        Refusal::for_now("too many requests from your network", RATE_RETRY_MINUTES);
+
     /// A scrape for more info hashes than allowed.
     pub fn too_many_info_hashes(hashes_max: usize) -> Refusal {
         let reason = format!("too many info_hashes, max is {hashes_max}");
         Refusal { reason: reason.into(), retry_in: RetryIn::Never }
+    }
+
+    const fn for_now(reason: &'static str, minutes: u32) -> Refusal {
+        Refusal { reason: Cow::Borrowed(reason), retry_in: RetryIn::Minutes(minutes) }
     }
 
     const fn for_ever(reason: &'static str) -> Refusal {
@@ -54,21 +82,71 @@ impl From<Full> for Refusal {
     }
 }
 
-/// Which torrents are tracked.
+/// The operator's lists; each is `None` where there is no such list.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// Torrents that are tracked, and no others.
+    pub allowed: Option<HashList>,
+    /// Torrents that are not.
+    pub denied: Option<HashList>,
+}
+
+impl Lists {
+    fn check(&self, info_hash: &InfoHash) -> Result<(), Refusal> {
+        if self.denied.as_ref().is_some_and(|list| list.contains(info_hash)) {
+            Err(Refusal::DENIED)
+        } else if self.allowed.as_ref().is_some_and(|list| !list.contains(info_hash)) {
+            Err(Refusal::NOT_REGISTERED)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Which torrents are tracked, and how often a network may ask.
 #[derive(Debug)]
-pub enum Admission {
-    /// Every one.
-    Open,
+pub struct Admission {
+    /// `None` when every torrent is tracked, and always will be.
+    lists: Option<ArcSwap<Lists>>,
+    rate_limit: Option<RateLimit>,
 }
 
 impl Admission {
+    /// By `lists`, where there are any, and the limits of `config`.
+    pub fn new(config: &config::Tracker, lists: Option<Lists>) -> Admission {
+        Admission {
+            lists: lists.map(ArcSwap::from_pointee),
+            rate_limit: config.rate_limit.map(RateLimit::new),
+        }
+    }
+
     /// Whether `info_hash` may be announced to and scraped.
     ///
     /// # Errors
     /// The refusal to send.
-    pub fn check(&self, _info_hash: &InfoHash) -> Result<(), Refusal> {
-        match self {
-            Admission::Open => Ok(()),
+    pub fn check(&self, info_hash: &InfoHash) -> Result<(), Refusal> {
+        self.lists.as_ref().map_or(Ok(()), |lists| lists.load().check(info_hash))
+    }
+
+    /// Whether `client`, whose address is proved, may ask one thing more.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub fn admit(&self, now: Now, client: IpAddr) -> Result<(), Refusal> {
+        match &self.rate_limit {
+            Some(limit) if !limit.allows(now, client) => Err(Refusal::TOO_OFTEN),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts others in place of the lists, if it was made with any, and waits until nobody reads the
+    /// old ones: their memory is given back by this thread, since that takes longer than an answer
+    /// may.
+    pub fn replace(&self, lists: Lists) {
+        let Some(current) = &self.lists else { return };
+        let old = current.swap(Arc::new(lists));
+        while Arc::strong_count(&old) > 1 {
+            std::thread::sleep(PATIENCE);
         }
     }
 }

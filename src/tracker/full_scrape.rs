@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::admission::Admission;
 use crate::clock::Now;
 use crate::limits;
 use crate::protocol::http;
@@ -23,9 +24,10 @@ impl FullScrape {
         FullScrape { min_interval, kept: Mutex::new(None) }
     }
 
-    /// The body: at most [`limits::FULL_SCRAPE_TORRENTS_MAX`] torrents. With more than
-    /// [`limits::FULL_SCRAPE_FRESH_MAX`], it may be up to [`limits::FULL_SCRAPE_CACHE_SECS`] old.
-    pub fn body(&self, now: Now, swarms: &Swarms) -> Arc<[u8]> {
+    /// The body: at most [`limits::FULL_SCRAPE_TORRENTS_MAX`] torrents, of those that are tracked.
+    /// With more than [`limits::FULL_SCRAPE_FRESH_MAX`], it may be up to
+    /// [`limits::FULL_SCRAPE_CACHE_SECS`] old.
+    pub fn body(&self, now: Now, swarms: &Swarms, admission: &Admission) -> Arc<[u8]> {
         // A poisoned lock still guards a whole body or none.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, body)) = &*kept
@@ -34,6 +36,7 @@ impl FullScrape {
             return body.clone();
         }
         let mut files = swarms.list(limits::FULL_SCRAPE_TORRENTS_MAX);
+        files.retain(|(info_hash, _)| admission.check(info_hash).is_ok());
         files.sort_unstable_by_key(|(info_hash, _)| *info_hash);
         let mut body = Vec::new();
         http::write_scrape_reply(&mut body, &files, self.min_interval);

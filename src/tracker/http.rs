@@ -45,10 +45,12 @@ impl Worker {
             Some(Route::Announce) => {
                 self.answer_http_announce(now, (protocol, client), query, body)
             }
-            Some(Route::Scrape) => match self.answer_http_scrape(protocol, query, body) {
-                Ok(HttpAnswer::FullScrape) => return HttpAnswer::FullScrape,
-                answer => answer.map(|_| ()),
-            },
+            Some(Route::Scrape) => {
+                match self.answer_http_scrape(now, (protocol, client), query, body) {
+                    Ok(HttpAnswer::FullScrape) => return HttpAnswer::FullScrape,
+                    answer => answer.map(|_| ()),
+                }
+            }
         };
         if let Err(refusal) = answer {
             body.clear();
@@ -84,13 +86,16 @@ impl Worker {
     }
 
     /// The limit is checked before any work is done. Values that are not 20 bytes count towards it
-    /// and are then passed over.
+    /// and are then passed over. Torrents that are not tracked are left out; it is a refusal if
+    /// none is left then.
     fn answer_http_scrape(
         &mut self,
-        protocol: Protocol,
+        now: Now,
+        (protocol, client): (Protocol, IpAddr),
         query: &[u8],
         body: &mut Vec<u8>,
     ) -> Result<HttpAnswer, Refusal> {
+        self.tracker.admission.admit(now, client)?;
         let config = &self.tracker.config;
         match http::scrape_info_hashes(query).take(config.scrape_hashes_max + 1).count() {
             0 if config.full_scrape => {
@@ -104,10 +109,17 @@ impl Worker {
             _ => {}
         }
         self.files.clear();
+        let mut refused = None;
         for info_hash in http::scrape_info_hashes(query).flatten() {
-            self.tracker.admission.check(&info_hash)?;
+            if let Err(refusal) = self.tracker.admission.check(&info_hash) {
+                refused = Some(refusal);
+                continue;
+            }
             let counts = self.tracker.swarms.scrape(&info_hash).unwrap_or_default();
             self.files.push((info_hash, counts));
+        }
+        if let Some(refusal) = refused.filter(|_| self.files.is_empty()) {
+            return Err(refusal);
         }
         self.files.sort_unstable_by_key(|(info_hash, _)| *info_hash);
         self.files.dedup_by_key(|(info_hash, _)| *info_hash);

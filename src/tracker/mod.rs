@@ -8,7 +8,9 @@
 pub mod admission;
 pub mod connection_id;
 mod full_scrape;
+pub mod hash_list;
 mod http;
+pub mod rate_limit;
 mod udp;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,9 +24,9 @@ use crate::clock::Now;
 use crate::protocol::announce::{Announce, Counts, Event, PeerFormat, Peers};
 use crate::protocol::ids::InfoHash;
 use crate::stats::{Counters, Protocol};
-use crate::swarm::{Arrival, Swarms, Want};
+use crate::swarm::{Arrival, Swarms, Want, is_public};
 use crate::{config, limits};
-use admission::{Admission, Refusal};
+use admission::{Admission, Lists, Refusal};
 use connection_id::ConnectionIds;
 
 /// What all workers share.
@@ -38,23 +40,32 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker that answers from `swarms`.
+    /// A tracker that answers from `swarms`, for the torrents that `lists` let pass.
     ///
     /// # Errors
     /// When the system has no randomness to give, without which no connection id is safe.
-    pub fn new(config: config::Tracker, swarms: Arc<Swarms>) -> Result<Tracker, getrandom::Error> {
+    pub fn new(
+        config: config::Tracker,
+        swarms: Arc<Swarms>,
+        lists: Option<Lists>,
+    ) -> Result<Tracker, getrandom::Error> {
         Ok(Tracker {
             connection_ids: ConnectionIds::random()?,
             full_scrape: FullScrape::new(config.min_interval),
-            admission: Admission::Open,
+            admission: Admission::new(&config, lists),
             swarms,
             config,
         })
     }
 
+    /// What is tracked, and for whom.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     /// The body of a full scrape. Slow where there are many torrents: to be called off the workers.
     pub fn full_scrape(&self, now: Now) -> Arc<[u8]> {
-        self.full_scrape.body(now, &self.swarms)
+        self.full_scrape.body(now, &self.swarms, &self.admission)
     }
 }
 
@@ -113,6 +124,7 @@ impl Worker {
         (protocol, peers_max, other_family): (Protocol, usize, bool),
     ) -> Result<Admitted, Refusal> {
         self.peers.clear();
+        self.tracker.admission.admit(now, source)?;
         self.tracker.admission.check(&announce.info_hash)?;
         let peer = SocketAddr::new(self.peer_ip(source, announce), announce.port);
         let counts = if announce.event == Event::Stopped {
@@ -132,6 +144,7 @@ impl Worker {
                 peers: asked.min(peers_max).min(self.tracker.config.peers_max),
                 other_family,
                 peer_ids: announce.format == PeerFormat::Dictionaries,
+                public_only: self.tracker.config.hide_bogons && is_public(source),
             };
             let swarms = &self.tracker.swarms;
             swarms.announce(now, &arrival, want, &mut self.rng, &mut self.peers)?

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::hash_list::HashList;
 use super::*;
 use crate::protocol::udp::{Header, Reply, Request};
 use crate::stats::Stats;
@@ -22,9 +23,16 @@ impl Bench {
         Bench::with_swarm(config, &config::Swarm::default())
     }
 
+    fn with_lists(lists: Lists) -> Bench {
+        let mut bench = Bench::new(exact());
+        let tracker = Tracker::new(exact(), bench.swarms.clone(), Some(lists)).unwrap();
+        bench.worker = Worker::new(Arc::new(tracker), bench.stats.worker(0));
+        bench
+    }
+
     fn with_swarm(config: config::Tracker, swarm: &config::Swarm) -> Bench {
         let swarms = Arc::new(Swarms::new(swarm));
-        let tracker = Arc::new(Tracker::new(config, swarms.clone()).unwrap());
+        let tracker = Arc::new(Tracker::new(config, swarms.clone(), None).unwrap());
         let stats = Stats::new(1);
         let worker = Worker::new(tracker, stats.worker(0));
         Bench { worker, swarms, stats, reply: Vec::new() }
@@ -380,4 +388,106 @@ fn requests_are_counted_by_protocol_family_and_outcome() {
     assert_eq!((seen.udp_connects, seen.udp_silent), (3, 1));
     assert_eq!((seen.http.announces_v4, seen.http.scrapes, seen.http.refused), (1, 1, 2));
     assert_eq!(seen.https, crate::stats::snapshot::ProtocolSnapshot::default());
+}
+
+const NOT_REGISTERED: &str = "d14:failure reason22:torrent not registered8:retry ini60ee";
+const DENIED: &str = "d14:failure reason35:torrent not allowed on this tracker8:retry in5:nevere";
+
+fn list(hashes: &[[u8; 20]]) -> HashList {
+    let lines: Vec<_> = hashes.iter().map(|hash| InfoHash(*hash).to_string()).collect();
+    HashList::read(lines.join("\n").as_bytes(), 0).unwrap()
+}
+
+fn named(byte: u8) -> String {
+    query(80, "left=0").replace(&"a".repeat(20), &format!("%{byte:02x}").repeat(20))
+}
+
+#[test]
+fn torrents_are_tracked_as_the_lists_say() {
+    let lists = Lists { allowed: Some(list(&[[1; 20], [2; 20]])), denied: Some(list(&[[2; 20]])) };
+    let mut bench = Bench::with_lists(lists);
+    assert!(bench.http("192.0.2.1", &named(1)).contains("completei1e"));
+    assert_eq!(bench.http("192.0.2.1", &named(2)), DENIED);
+    assert_eq!(bench.http("192.0.2.1", &named(3)), NOT_REGISTERED);
+    let udp = |byte| Announce { info_hash: InfoHash([byte; 20]), ..Announce::sample(1, 1) };
+    assert!(bench.udp("192.0.2.1:1", &udp(1), b"").is_ok());
+    let reason = bench.udp("192.0.2.1:1", &udp(2), b"").unwrap_err();
+    assert_eq!(reason, "torrent not allowed on this tracker");
+    assert_eq!(bench.swarms.totals().torrents, 1);
+
+    bench
+        .worker
+        .tracker()
+        .admission()
+        .replace(Lists { allowed: None, denied: Some(list(&[[1; 20]])) });
+    assert_eq!(bench.http("192.0.2.1", &named(1)), DENIED);
+    assert!(bench.http("192.0.2.1", &named(3)).contains("completei1e"));
+    let full = bench.worker.tracker().full_scrape(START);
+    assert!(!full.windows(20).any(|window| window == [1; 20]));
+    assert!(full.windows(20).any(|window| window == [3; 20]));
+}
+
+#[test]
+fn scrape_leaves_out_what_is_not_tracked_and_fails_when_that_is_all() {
+    let mut bench = Bench::with_lists(Lists { allowed: Some(list(&[HASH.0])), denied: None });
+    bench.http("192.0.2.1", &query(80, "left=0"));
+    let [known, other] = ["info_hash=aaaaaaaaaaaaaaaaaaaa", "info_hash=bbbbbbbbbbbbbbbbbbbb"];
+    let body = bench.http("192.0.2.1", &format!("/scrape?{other}&{known}"));
+    assert!(body.contains("aaaad8:completei1e") && !body.contains("bbbb"), "{body}");
+    assert_eq!(bench.http("192.0.2.1", &format!("/scrape?{other}")), NOT_REGISTERED);
+
+    let connection_id = bench.connect(START, "192.0.2.1:1");
+    let header = Header { connection_id, transaction_id: 9 };
+    for (info_hashes, reply) in [
+        (&[[b'b'; 20], HASH.0][..], [&[0; 12][..], &[0, 0, 0, 1], &[0; 8]].concat()),
+        (&[[b'b'; 20]], b"torrent not registered".to_vec()),
+    ] {
+        let mut packet = Vec::new();
+        Request::Scrape { header, info_hashes }.encode(&mut packet);
+        assert_eq!(bench.send(START, "192.0.2.1:1", &packet).unwrap()[8..], reply);
+    }
+}
+
+#[test]
+fn network_that_asks_too_often_is_told_when_to_come_again() {
+    let mut bench = Bench::new(config::Tracker { rate_limit: Some(1), ..exact() });
+    for _ in 0..5 {
+        assert!(bench.http("192.0.2.1", &query(80, "left=0")).contains("8:completei"));
+        assert!(bench.udp("192.0.2.2:1", &Announce::sample(80, 0), b"").is_ok());
+    }
+    let refused = "d14:failure reason35:too many requests from your network8:retry ini1ee";
+    assert_eq!(bench.http("192.0.2.3", &query(80, "left=0")), refused);
+    assert_eq!(bench.http("192.0.2.3", "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa"), refused);
+    let reason = bench.udp("192.0.2.4:1", &Announce::sample(80, 0), b"").unwrap_err();
+    assert_eq!(reason, "too many requests from your network");
+    assert!(bench.http("192.0.3.1", &query(80, "left=0")).contains("completei"), "a neighbour");
+}
+
+#[test]
+fn forged_datagrams_use_up_nobodys_requests() {
+    let mut bench = Bench::new(config::Tracker { rate_limit: Some(1), ..exact() });
+    let header = Header { connection_id: 1, transaction_id: 9 };
+    let mut packet = Vec::new();
+    let announce = Announce::sample(1, 1);
+    Request::Announce { header, announce, options: b"" }.encode(&mut packet);
+    for _ in 0..100 {
+        bench.send(START, "192.0.2.1:1", &packet);
+    }
+    assert!(bench.udp("192.0.2.1:1", &announce, b"").is_ok());
+}
+
+#[test]
+fn public_clients_are_given_no_private_peers_if_these_are_hidden() {
+    for (hide_bogons, given) in [(true, 2), (false, 4)] {
+        let mut bench = Bench::new(config::Tracker { hide_bogons, ..exact() });
+        for ip in ["10.0.0.1", "1.1.1.1", "127.0.0.1", "9.9.9.9"] {
+            bench.http(ip, &query(80, "left=0"));
+        }
+        bench.http("fd00::1", &query(80, "left=0"));
+        let body = bench.http("8.8.8.8", &query(81, "left=1"));
+        assert!(body.contains(&format!("5:peers{}:", 6 * given)), "{hide_bogons}: {body}");
+        assert_eq!(body.contains("6:peers6"), !hide_bogons, "{body}");
+        let body = bench.http("10.0.0.9", &query(81, "left=1"));
+        assert!(body.contains("5:peers24:") || body.contains("5:peers30:"), "its own: {body}");
+    }
 }

@@ -6,7 +6,7 @@ use super::Worker;
 use super::admission::Refusal;
 use crate::clock::Now;
 use crate::limits;
-use crate::protocol::announce::{Announce, ipv4_mapped};
+use crate::protocol::announce::{Announce, Counts, ipv4_mapped};
 use crate::protocol::http::Route;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::udp::{self, DecodeError, Header, Request};
@@ -59,7 +59,7 @@ impl Worker {
                 (header, answer.map_err(|refusal| refusal.reason))
             }
             Ok(Request::Scrape { header, info_hashes }) => {
-                let answer = self.answer_scrape(&header, info_hashes, reply);
+                let answer = self.answer_scrape((now, client), &header, info_hashes, reply);
                 (header, answer.map_err(|refusal| refusal.reason))
             }
             Err(DecodeError::Refused { header, reason }) => (header, Err(reason.into())),
@@ -99,22 +99,38 @@ impl Worker {
         Ok(())
     }
 
+    /// Torrents that are not tracked have zeros, since an entry is known by its place; it is a
+    /// refusal if all are such.
     fn answer_scrape(
         &mut self,
+        (now, client): (Now, IpAddr),
         header: &Header,
         info_hashes: &[[u8; udp::INFO_HASH_LEN]],
         reply: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
+        self.tracker.admission.admit(now, client)?;
         let hashes_max = self.tracker.config.udp_scrape_hashes_max;
         if info_hashes.len() > hashes_max {
             return Err(Refusal::too_many_info_hashes(hashes_max));
         }
         udp::write_scrape_reply(reply, header.transaction_id);
+        let (mut refused, mut tracked) = (None, 0);
         for info_hash in info_hashes {
             let info_hash = InfoHash(*info_hash);
-            self.tracker.admission.check(&info_hash)?;
-            let counts = self.tracker.swarms.scrape(&info_hash).unwrap_or_default();
+            let counts = match self.tracker.admission.check(&info_hash) {
+                Ok(()) => {
+                    tracked += 1;
+                    self.tracker.swarms.scrape(&info_hash).unwrap_or_default()
+                }
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    Counts::default()
+                }
+            };
             udp::write_scrape_entry(reply, counts);
+        }
+        if let Some(refusal) = refused.filter(|_| tracked == 0) {
+            return Err(refusal);
         }
         self.counters.udp.scrapes.increment();
         Ok(())

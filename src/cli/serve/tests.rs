@@ -118,6 +118,8 @@ fn ranges_are_kept_on_both_sides() {
         ("--max-torrents 1", "--max-torrents 0"),
         ("--max-connections 1", "--max-connections 0"),
         ("--http-port 65535", "--http-port 65536"),
+        ("--rate-limit 1", "--rate-limit 0"),
+        ("--rate-limit 104857", "--rate-limit 104858"),
         ("--trusted-proxy 10.0.0.0/8", "--trusted-proxy 10.0.0.0/33"),
         ("--trusted-proxy ::1 --trusted-proxy 10.1.2.3", "--trusted-proxy localhost"),
         ("--domain t.example", "--domain https://t.example"),

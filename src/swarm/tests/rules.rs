@@ -109,11 +109,17 @@ fn peer_is_kept_for_its_time_to_live_and_not_longer() {
             bench.sweep();
             assert_eq!(bench.swarms.scrape(&HASH).unwrap().leechers, 2, "exactly the ttl");
             let asker = v4(2, Role::Seeder);
-            bench.announce(&asker, Want { peers: 9, other_family: true, peer_ids: false });
+            bench.announce(
+                &asker,
+                Want { peers: 9, other_family: true, peer_ids: false, ..Want::default() },
+            );
             assert_eq!(bench.reply.len(), 2);
             bench.swarms.stop(&HASH, asker.peer, &asker.peer_id);
             bench.wait(bench.swarms.age_slack() + 1);
-            bench.announce(&asker, Want { peers: 9, other_family: true, peer_ids: false });
+            bench.announce(
+                &asker,
+                Want { peers: 9, other_family: true, peer_ids: false, ..Want::default() },
+            );
             assert_eq!(bench.reply.len(), 0, "expired, if not swept");
             bench.sweep();
             assert_eq!(bench.swarms.scrape(&HASH).unwrap().leechers, 0);

@@ -92,9 +92,15 @@ fn own_family_comes_first_however_few_they_are() {
     let mut bench = Bench::new();
     bench.fill(0..scaled(10_000, 200), |number| v6(number, Role::Leecher));
     bench.fill(0..60, |number| v4(number, Role::Leecher));
-    bench.announce(&v4(0, Role::Leecher), Want { peers: 50, other_family: true, peer_ids: false });
+    bench.announce(
+        &v4(0, Role::Leecher),
+        Want { peers: 50, other_family: true, peer_ids: false, ..Want::default() },
+    );
     assert_eq!((bench.reply.v4.len(), bench.reply.v6.len()), (50, 0));
-    bench.announce(&v4(0, Role::Leecher), Want { peers: 80, other_family: true, peer_ids: false });
+    bench.announce(
+        &v4(0, Role::Leecher),
+        Want { peers: 80, other_family: true, peer_ids: false, ..Want::default() },
+    );
     assert_eq!((bench.reply.v4.len(), bench.reply.v6.len()), (59, 21));
     bench.announce(&v4(0, Role::Leecher), want(80));
     assert_eq!((bench.reply.v4.len(), bench.reply.v6.len()), (59, 0));
@@ -105,10 +111,16 @@ fn nobody_is_given_itself_by_address_or_by_id() {
     let mut bench = Bench::new();
     bench.fill(0..40, |number| v4(number, Role::Leecher));
     let twin = Arrival { peer_id: id(3), ..v6(1, Role::Leecher) };
-    bench.announce(&twin, Want { peers: 100, other_family: true, peer_ids: true });
+    bench.announce(
+        &twin,
+        Want { peers: 100, other_family: true, peer_ids: true, ..Want::default() },
+    );
     assert_eq!(bench.reply.v4.len(), 39, "its IPv4 self is left out");
     assert!(!bench.reply.v4_ids.contains(&id(3)));
-    bench.announce(&v4(5, Role::Leecher), Want { peers: 100, other_family: true, peer_ids: true });
+    bench.announce(
+        &v4(5, Role::Leecher),
+        Want { peers: 100, other_family: true, peer_ids: true, ..Want::default() },
+    );
     assert_eq!((bench.reply.v4.len(), bench.reply.v6.len()), (39, 1));
     assert_eq!(bench.reply.v6_ids, [id(3)]);
 }

@@ -62,7 +62,8 @@ fn move_worker(bench: &Bench, worker: u32) -> impl FnOnce() -> Model {
                 swarms.stop(&arrival.info_hash, arrival.peer, &arrival.peer_id);
                 model.remove(&(torrent, number));
             } else {
-                let want = Want { peers: 20, other_family: true, peer_ids: true };
+                let want =
+                    Want { peers: 20, other_family: true, peer_ids: true, ..Want::default() };
                 swarms.announce(now, &arrival, want, &mut rng, &mut reply).unwrap();
                 assert!(reply.len() <= 20);
                 model.insert((torrent, number), arrival.role);
@@ -132,7 +133,7 @@ fn threads_with_the_same_peers_stress() {
 
 /// Counts and totals against the entries, which a leecher who asks for everybody sees.
 fn check_entries(mut bench: Bench) {
-    let everybody = Want { peers: 99, other_family: true, peer_ids: false };
+    let everybody = Want { peers: 99, other_family: true, peer_ids: false, ..Want::default() };
     let asker = v4(99, Role::Leecher);
     let counts = bench.announce(&asker, everybody);
     assert_eq!((counts.seeders + counts.leechers) as usize, bench.reply.len() + 1);

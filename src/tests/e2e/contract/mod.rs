@@ -8,6 +8,7 @@ mod acceptance;
 mod certificate;
 mod drain;
 mod http;
+mod lists;
 mod overload;
 mod resets;
 mod udp;
