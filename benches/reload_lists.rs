@@ -111,7 +111,11 @@ fn request(connection_id: u64, number: usize) -> Request<'static> {
 
 fn report(what: &str, mut latencies: Vec<Duration>) {
     latencies.sort_unstable();
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize);
-    let [half, most, worst] = [0.5, 0.999, 0.999_999_9].map(|share| at(share).copied());
-    println!("  {what}: p50 {half:?}, p99.9 {most:?}, worst {worst:?}, of {}", latencies.len());
+    let count = latencies.len();
+    let [half, most, almost_all, worst] = [500_000, 999_000, 999_990, 1_000_000]
+        .map(|millionths| latencies.get(count * millionths / 1_000_000).or(latencies.last()))
+        .map(|latency| latency.map_or(0, Duration::as_nanos));
+    println!(
+        "  {what}: ns at p50 {half}, p99.9 {most}, p99.999 {almost_all}, most {worst}, of {count}"
+    );
 }
