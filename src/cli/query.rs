@@ -156,7 +156,7 @@ async fn carry_out(client: Client, meant: Meant) -> u8 {
         Mode::Batch(plan) => run.batch(entries, plan).await,
         Mode::Single => run.single(entries).await,
         Mode::Repeat(pace) => run.repeat(entries, pace).await,
-        Mode::Check(is_agreed) => run.check(&entries, is_agreed).await,
+        Mode::Check(script) => run.check(&entries, script).await,
     };
     watcher.abort();
     match run.interrupted.load(Ordering::Relaxed) {
@@ -326,7 +326,7 @@ impl Run {
         }
     }
 
-    async fn check(&self, entries: &[Entry], is_agreed: bool) -> u8 {
+    async fn check(&self, entries: &[Entry], script: check::Script) -> u8 {
         let targets: Vec<Target> = entries.iter().filter_map(Entry::target).cloned().collect();
         if targets.len() < entries.len() {
             complain(&self.view, "one of the URLs is of no use; `--tracker` alone says why");
@@ -334,7 +334,7 @@ impl Run {
         }
         let (client, stop) = (&self.client, self.stopped.clone());
         let write = |text: &str| self.print(text);
-        match check::run(client, targets, is_agreed, &self.view, stop, write).await {
+        match check::run(client, targets, script, &self.view, stop, write).await {
             Ok(is_ok) => u8::from(!is_ok),
             Err(check::Refused::NotAgreed) => {
                 let text = "a public tracker is checked only when it is yours; --yes says so";
@@ -389,7 +389,10 @@ impl Run {
         for (path, is_ok) in files {
             let Some(path) = path else { continue };
             let lines = sorted.iter().filter(|report| report.is_ok() == is_ok);
-            let text: String = lines.flat_map(|report| [&report.tracker, "\n"]).collect();
+            let mut lines: Vec<&str> = lines.map(|report| report.tracker.as_str()).collect();
+            let mut seen = std::collections::HashSet::new();
+            lines.retain(|line| seen.insert(*line));
+            let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             std::fs::write(path, text)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }

@@ -90,11 +90,13 @@ impl Checked {
 }
 
 /// Talks to a tracker at every URL in turn, by each family that it has an address of, and then
-/// sees whether they all lead to one and the same swarms. `done` is told of each as it ends. When
+/// sees whether they all lead to one and the same swarms. The swarm is `info_hash`, which nobody
+/// else should be in, or a random one for trackers that take any. `done` is told of each as it ends. When
 /// `stop` turns true, what has not begun is left out.
 pub async fn run(
     client: &Arc<Client>,
     targets: Vec<Target>,
+    info_hash: Option<InfoHash>,
     stop: watch::Receiver<bool>,
     mut done: impl FnMut(&Checked),
 ) -> Vec<Checked> {
@@ -105,7 +107,7 @@ pub async fn run(
         if *stop.borrow() {
             break;
         }
-        let mut talk = Talk { client, target, steps: Vec::new() };
+        let mut talk = Talk { client, target, info_hash, steps: Vec::new() };
         if talk.converse().await {
             talk.provoke().await;
             if targets.len() > 1 {
@@ -148,6 +150,7 @@ impl MadeUp {
 struct Talk<'a> {
     client: &'a Client,
     target: &'a Target,
+    info_hash: Option<InfoHash>,
     steps: Vec<Step>,
 }
 
@@ -159,6 +162,9 @@ impl Talk<'_> {
 
     /// A swarm of our own.
     fn swarm(&mut self) -> Option<InfoHash> {
+        if self.info_hash.is_some() {
+            return self.info_hash;
+        }
         let begun = Instant::now();
         input::random_info_hash()
             .inspect_err(|failure| {

@@ -252,11 +252,15 @@ impl Exchange<'_> {
         if let Some(value) = proxy.and_then(Proxy::authorization) {
             request = request.header(header::PROXY_AUTHORIZATION, value);
         }
+        // What lets us in at the tracker is nothing for another host that it leads to.
+        let is_at_home = url.host_str() == self.target.url().host_str();
         for (name, value) in &settings.headers {
             let name: HeaderName = name.parse().map_err(|_| usage("a header's name is wrong"))?;
             let value: HeaderValue =
                 value.parse().map_err(|_| usage("a header's value is wrong"))?;
-            request = request.header(name, value);
+            if is_at_home || !lets_in(&name) {
+                request = request.header(name, value);
+            }
         }
         request.body(Empty::new()).map_err(|error| usage(&format!("{error}")))
     }
@@ -414,13 +418,17 @@ fn gunzip(sent: &[u8], body_max: usize) -> Result<Vec<u8>, Failure> {
 
 /// Header fields as they may be shown, without what would let others in.
 fn fields(headers: &header::HeaderMap) -> Vec<String> {
-    let secret =
-        [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     let line = |(name, value): (&HeaderName, &HeaderValue)| {
-        let is_secret = secret.contains(name);
-        format!("{name}: {}", if is_secret { "***".to_owned() } else { shown(value.as_bytes()) })
+        let value = if lets_in(name) { "***".to_owned() } else { shown(value.as_bytes()) };
+        format!("{name}: {value}")
     };
     headers.iter().map(line).collect()
+}
+
+/// Whether the value of a field is what lets somebody in.
+fn lets_in(name: &HeaderName) -> bool {
+    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE]
+        .contains(name)
 }
 
 fn too_long(bytes_max: usize) -> Failure {

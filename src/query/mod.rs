@@ -12,8 +12,8 @@
 //! - [`input`]: info hashes and lists of trackers as people have them.
 //! - [`redact`]: passkeys out of texts.
 //!
-//! Below them are the ways there (`resolve`, `connect`, `proxy`, `tls`, `http`, `udp`), and the readers of
-//! answers (`reply`, `announced`, `scraped`, `preference`, [`certificate`]).
+//! Below them are the ways there (`resolve`, `connect`, `proxy`, `tls`, `http`, `udp`), and the
+//! readers of answers (`reply`, `announced`, `scraped`, `preference`, [`certificate`]).
 
 pub mod batch;
 pub mod certificate;

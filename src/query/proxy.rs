@@ -71,7 +71,7 @@ fn check(url: &str) -> Result<(), Failure> {
     if read.as_ref().is_some_and(is_known) {
         return Ok(());
     }
-    let shown = super::redact::url(url);
+    let shown = url.rsplit_once('@').map_or(url, |(_, behind)| behind);
     let text = format!("proxy {shown:?} is no URL of an http, https, socks5 or socks5h proxy");
     Err(Failure::new(Kind::Usage, "none", text))
 }

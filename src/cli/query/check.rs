@@ -10,12 +10,21 @@ use tokio::sync::watch;
 use super::document::{self, rounded};
 use super::table::{self, BAD, FAIR, GOOD, painted};
 use super::view::{Format, View};
-use crate::query::Client;
 use crate::query::check::{self, Checked, Step, Verdict};
 use crate::query::redact;
 use crate::query::resolve::is_public;
 use crate::query::statistics::ms;
 use crate::query::target::Target;
+use crate::query::{Client, InfoHash};
+
+/// What was said of the conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Script {
+    /// Whether the trackers are one's own.
+    pub is_agreed: bool,
+    /// The swarm; `None` makes a random one.
+    pub info_hash: Option<InfoHash>,
+}
 
 /// Why there is no conversation.
 pub enum Refused {
@@ -30,7 +39,7 @@ pub enum Refused {
 pub async fn run(
     client: &Arc<Client>,
     targets: Vec<Target>,
-    is_agreed: bool,
+    script: Script,
     view: &View,
     stop: watch::Receiver<bool>,
     write: impl Fn(&str),
@@ -38,7 +47,7 @@ pub async fn run(
     let each = client.each_address(targets.clone()).await;
     let strangers = each.iter().flatten().filter(|target| target.ip().is_some_and(is_public));
     let strangers = strangers.count();
-    if strangers > 0 && !is_agreed && !has_agreed(strangers) {
+    if strangers > 0 && !script.is_agreed && !has_agreed(strangers) {
         return Err(Refused::NotAgreed);
     }
     let told = |checked: &Checked| match view.format {
@@ -46,7 +55,7 @@ pub async fn run(
         Format::Table => write(&shown(checked, view)),
         _ => {}
     };
-    let all = check::run(client, targets, stop, told).await;
+    let all = check::run(client, targets, script.info_hash, stop, told).await;
     if view.format == Format::Json {
         write(&document::pretty(&of_all(&all, view)));
     }

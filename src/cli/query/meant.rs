@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::Exit;
 use super::arguments::QueryArguments;
+use super::check::Script;
 use super::manners;
 use super::view::View;
 use crate::limits::query as limits;
@@ -63,8 +64,8 @@ pub enum Mode {
     Batch(Plan),
     /// One tracker, many times.
     Repeat(Pace),
-    /// Trackers of one's own, step by step; true when that is agreed to.
-    Check(bool),
+    /// Trackers of one's own, step by step.
+    Check(Script),
 }
 
 pub fn usage(text: impl std::fmt::Display) -> Exit {
@@ -88,6 +89,7 @@ pub fn check(
     let mut notes = Vec::new();
     let torrent = torrent(arguments)?;
     let info_hashes = info_hashes(arguments, torrent.as_ref(), &mut notes)?;
+    let first = info_hashes.first().copied().unwrap_or(InfoHash([0; 20]));
     let question = question(arguments, info_hashes, &mut notes)?;
     let urls = urls(arguments, torrent.as_ref())?;
     let is_batch = arguments.batch
@@ -100,7 +102,7 @@ pub fn check(
     if arguments.insecure {
         notes.push("--insecure: whoever answers over HTTPS may be anybody".to_owned());
     }
-    let mode = mode(arguments, is_batch)?;
+    let mode = mode(arguments, first, is_batch)?;
     let view = View::of(arguments, is_batch)?;
     let has_all_addresses = arguments.all_addresses;
     Ok(Meant { settings, entries, has_all_addresses, mode, view, notes })
@@ -376,9 +378,12 @@ fn identity(arguments: &QueryArguments) -> Result<Identity, Exit> {
     Ok(identity)
 }
 
-fn mode(arguments: &QueryArguments, is_batch: bool) -> Result<Mode, Exit> {
+fn mode(arguments: &QueryArguments, info_hash: InfoHash, is_batch: bool) -> Result<Mode, Exit> {
     if arguments.check {
-        return Ok(Mode::Check(arguments.yes));
+        let source = arguments.torrent.is_some() || arguments.magnet.is_some();
+        let given = source || !arguments.hash.is_empty();
+        let info_hash = Some(info_hash).filter(|_| given);
+        return Ok(Mode::Check(Script { is_agreed: arguments.yes, info_hash }));
     }
     if arguments.count.is_some() || arguments.watch {
         let count = arguments.count.filter(|_| !arguments.watch);

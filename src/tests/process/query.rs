@@ -496,5 +496,10 @@ fn every_address_of_a_name_is_a_result() {
         .map(|result| result["pinned_address"].as_str().unwrap())
         .collect();
     assert!(pinned.contains("127.0.0.1"), "{pinned:?}");
+    let (_, stdout, _) = query(&["--all-addresses", "-o", "prometheus", "-t", &url]);
+    let series = stdout.lines().filter(|line| !line.starts_with('#'));
+    let series: Vec<&str> = series.map(|line| line.split(' ').next().unwrap()).collect();
+    let names: HashSet<&str> = series.iter().copied().collect();
+    assert_eq!(names.len(), series.len(), "{stdout}");
     assert_eq!(document["succeeded"], 1);
 }

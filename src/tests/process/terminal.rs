@@ -66,7 +66,7 @@ fn terminal_gets_colours_unless_it_does_not_want_them() {
 
 #[test]
 fn what_a_tracker_says_cannot_move_the_cursor() {
-    let url = http_mock("d14:failure reason12:\x1b[2Jgo\x07\x08\x7f\ne");
+    let url = http_mock("d14:failure reason10:\x1b[2Jgo\x07\x08\x7f\ne");
     let said = at_terminal(&["query", "--nocolor", "-t", &url], true);
     assert!(said.contains("go") && !said.contains(['\x1b', '\x07', '\x08', '\x7f']), "{said:?}");
 }

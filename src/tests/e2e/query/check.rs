@@ -13,7 +13,7 @@ fn check(settings: Settings, urls: &[String]) -> Vec<Checked> {
     let client = Arc::new(Client::new(settings).unwrap());
     let targets = urls.iter().map(|url| Target::parse(url).unwrap()).collect();
     let (_stop, stopped) = watch::channel(false);
-    runtime().block_on(check::run(&client, targets, stopped, |_| ()))
+    runtime().block_on(check::run(&client, targets, None, stopped, |_| ()))
 }
 
 fn failed(checked: &Checked) -> Vec<&str> {

@@ -423,3 +423,28 @@ fn body_that_makes_no_sense_is_kept_in_part_to_be_shown() {
     assert!(fields.sent_fields.iter().any(|field| field.starts_with("user-agent: ")));
     assert!(fields.fields.iter().any(|field| field == "content-length: 6000"));
 }
+
+#[test]
+fn what_lets_us_in_stays_with_the_tracker_and_is_not_told() {
+    let heard = Arc::new(std::sync::Mutex::new(String::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ears = heard.clone();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 4_096];
+        let length = stream.read(&mut bytes).unwrap();
+        ears.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
+        stream.write_all(&ok(PEERS)).unwrap();
+    });
+    let field = format!("Location: http://localhost:{port}/announce\r\n");
+    let mock = Mock::saying(reply("302 Found", &field, ""));
+    let mut settings = Settings { timeout: Duration::from_secs(5), ..hasty() };
+    let header = |name: &str| (name.to_owned(), "swordfish".to_owned());
+    settings.http.headers = vec![header("Authorization"), header("Cookie"), header("X-Mine")];
+    let report = ask_with(settings, &mock.announce_url(), &announce());
+    assert_eq!(kind(&report), None, "{:?}", report.failure);
+    let heard = heard.lock().unwrap().to_ascii_lowercase();
+    assert!(heard.contains("x-mine: swordfish"), "{heard}");
+    assert!(!heard.contains("authorization") && !heard.contains("cookie"), "{heard}");
+}
