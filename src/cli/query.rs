@@ -3,6 +3,7 @@
 //! error.
 
 mod arguments;
+mod check;
 mod csv;
 mod document;
 mod manners;
@@ -31,8 +32,9 @@ use crate::query::batch::{self, Job, Note, Plan};
 use crate::query::failure::Kind;
 use crate::query::identity::{KnownClient, Style};
 use crate::query::repeat::{self, Pace, Repeated};
-use crate::query::report::Report;
+use crate::query::report::{Report, UdpTrace};
 use crate::query::statistics::ms;
+use crate::query::target::Target;
 use crate::query::{redact, text};
 
 /// What a Nagios plugin ends with when it could not check.
@@ -46,12 +48,13 @@ pub(super) fn run(
     typed: &[String],
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<(), Exit> {
+    let typed = &with_check(typed)[..];
     let is_nagios = typed.iter().any(|word| word == "--nagios");
     let read = || {
         let read = super::arguments::read::<QueryArguments>;
-        let arguments = read("query", typed, arguments::LENIENT, environment)?;
+        let arguments = read("query", typed, arguments::LENIENT, &environment)?;
         tell(&arguments)?;
-        let meant = meant::check(&arguments)?;
+        let meant = meant::check(&arguments, &environment)?;
         let client = Client::new(meant.settings.clone());
         let client = client.map_err(|failure| Exit::Usage(format!("Error: {failure}")))?;
         Ok((client, meant))
@@ -74,6 +77,18 @@ pub(super) fn run(
         0 => Ok(()),
         code => Err(Exit::Said(code)),
     }
+}
+
+/// `check URL…` in options.
+fn with_check(typed: &[String]) -> Vec<String> {
+    let Some(("check", rest)) = typed.split_first().map(|(word, rest)| (word.as_str(), rest))
+    else {
+        return typed.to_vec();
+    };
+    let urls = rest.iter().take_while(|word| word.contains("://")).count();
+    let (urls, rest) = rest.split_at(urls);
+    let trackers = urls.iter().flat_map(|url| ["--tracker".to_owned(), url.clone()]);
+    ["--check".to_owned()].into_iter().chain(trackers).chain(rest.iter().cloned()).collect()
 }
 
 /// What programs read that wanted a document and made a mistake in asking; nothing for people.
@@ -125,24 +140,49 @@ fn tell(arguments: &QueryArguments) -> Result<(), Exit> {
 }
 
 async fn carry_out(client: Client, meant: Meant) -> u8 {
-    let Meant { entries, mode, view, notes, .. } = meant;
+    let Meant { mut entries, has_all_addresses, mode, view, notes, .. } = meant;
     for text in notes {
         note(&view, &text);
     }
     let (stop, stopped) = watch::channel(false);
     let interrupted = Arc::new(AtomicU8::new(0));
     let watcher = tokio::spawn(watch_signals(stop, interrupted.clone()));
-    let run = Run { client: Arc::new(client), view, stopped, interrupted };
+    let client = Arc::new(client);
+    if has_all_addresses {
+        entries = each_address(&client, entries).await;
+    }
+    let run = Run { client, view, stopped, interrupted };
     let code = match mode {
         Mode::Batch(plan) => run.batch(entries, plan).await,
         Mode::Single => run.single(entries).await,
         Mode::Repeat(pace) => run.repeat(entries, pace).await,
+        Mode::Check(script) => run.check(&entries, script).await,
     };
     watcher.abort();
     match run.interrupted.load(Ordering::Relaxed) {
         0 => code,
         signal => signal,
     }
+}
+
+/// The same with a job for each address of a tracker.
+async fn each_address(client: &Arc<Client>, entries: Vec<Entry>) -> Vec<Entry> {
+    let targets: Vec<_> = entries.iter().filter_map(Entry::target).cloned().collect();
+    let mut found = client.each_address(targets).await.into_iter();
+    let mut all = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Failed(_) => all.push(entry),
+            Entry::Job(job) => all.extend(
+                found
+                    .next()
+                    .into_iter()
+                    .flatten()
+                    .map(|target| Entry::Job(Box::new(Job { target, ..(*job).clone() }))),
+            ),
+        }
+    }
+    all
 }
 
 /// The first signal ends what is under way in good order, the second one at once.
@@ -268,6 +308,7 @@ impl Run {
         batch::compare(&mut reports);
         for report in &mut reports {
             self.finish(report).await;
+            self.tell_of_way(report);
         }
         if self.is_line_by_line() && !is_streamed && !self.view.is_summary_only {
             for report in &reports {
@@ -281,6 +322,24 @@ impl Run {
             Err(text) => {
                 complain(&self.view, &text);
                 1
+            }
+        }
+    }
+
+    async fn check(&self, entries: &[Entry], script: check::Script) -> u8 {
+        let targets: Vec<Target> = entries.iter().filter_map(Entry::target).cloned().collect();
+        if targets.len() < entries.len() {
+            complain(&self.view, "one of the URLs is of no use; `--tracker` alone says why");
+            return Kind::Usage.exit_code();
+        }
+        let (client, stop) = (&self.client, self.stopped.clone());
+        let write = |text: &str| self.print(text);
+        match check::run(client, targets, script, &self.view, stop, write).await {
+            Ok(is_ok) => u8::from(!is_ok),
+            Err(check::Refused::NotAgreed) => {
+                let text = "a public tracker is checked only when it is yours; --yes says so";
+                complain(&self.view, text);
+                Kind::Usage.exit_code()
             }
         }
     }
@@ -330,7 +389,10 @@ impl Run {
         for (path, is_ok) in files {
             let Some(path) = path else { continue };
             let lines = sorted.iter().filter(|report| report.is_ok() == is_ok);
-            let text: String = lines.flat_map(|report| [&report.tracker, "\n"]).collect();
+            let mut lines: Vec<&str> = lines.map(|report| report.tracker.as_str()).collect();
+            let mut seen = std::collections::HashSet::new();
+            lines.retain(|line| seen.insert(*line));
+            let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             std::fs::write(path, text)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
@@ -343,12 +405,13 @@ impl Run {
         let mut has_warned = false;
         let told = |count: u32, report: &Report| {
             let least = report.announced().and_then(|a| a.min_interval.or(a.interval));
+            let least = least.or(report.scraped().and_then(|s| s.min_request_interval));
             let is_fast = least
                 .is_some_and(|least| u64::try_from(least).unwrap_or(0) > pace.interval.as_secs());
-            if is_fast && !has_warned && pace.count > 1 {
+            if is_fast && !has_warned && pace.count != Some(1) {
                 has_warned = true;
                 let least = least.unwrap_or_default();
-                note(&self.view, &format!("the tracker asks for {least} s between announces"));
+                note(&self.view, &format!("the tracker asks for {least} s between requests"));
             }
             match self.view.format {
                 Format::Ndjson => self.print_line(report),
@@ -410,7 +473,8 @@ impl Run {
         }
         let say = |text: &str| note(view, &view.hide(report, text));
         say(&format!(
-            "as {} {}",
+            "{} as {} {}",
+            report.tracker,
             report.identity.user_agent,
             text::hex(&report.identity.peer_id.0)
         ));
@@ -419,15 +483,25 @@ impl Run {
             for (status, url) in &http.redirects {
                 say(&format!("HTTP {status} to {url}"));
             }
+            http.proxy.iter().for_each(|proxy| say(&format!("through {proxy}")));
             say(&format!("GET {}", http.url));
+            http.sent_fields.iter().for_each(|field| say(&format!("> {field}")));
             if let Some(status) = http.status {
                 say(&format!("{} {status} {}, {} bytes", http.version, http.reason, http.body_len));
             }
+            http.fields.iter().for_each(|field| say(&format!("< {field}")));
         }
-        if let Some(udp) = &report.trace.udp {
-            say(&format!("{udp:?}"));
+        if let Some(UdpTrace { sent, received, retransmits, strays }) = report.trace.udp {
+            say(&format!(
+                "{sent} datagrams sent, {retransmits} of them again; {received} received, \
+                 {strays} of no use"
+            ));
         }
-        if view.verbosity > 1 {
+        for (is_ours, bytes) in &report.trace.datagrams {
+            say(&format!("{} {}", if *is_ours { ">" } else { "<" }, text::dump(bytes)));
+        }
+        let is_malformed = report.failure.as_ref().is_some_and(|f| f.kind == Kind::Malformed);
+        if report.trace.http.is_some() && (view.verbosity > 1 || is_malformed) {
             say(&text::dump(&report.trace.body));
         }
     }

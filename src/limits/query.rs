@@ -27,6 +27,9 @@ pub const UDP_REPLY_MAX: usize = 65_535;
 /// Bytes of path and query that go into BEP 41 options: eight options of 255.
 pub const UDP_URL_MAX: usize = 2_040;
 
+/// Datagrams that are kept for who wants to see them, of 64 KiB at most each.
+pub const DATAGRAMS_KEPT: usize = 32;
+
 /// Longest tracker URL.
 pub const URL_LEN_MAX: usize = 8 * 1024;
 /// Largest reply head over HTTP, and its fields.
@@ -72,15 +75,17 @@ pub const JOBS: usize = 8;
 pub const JOBS_MAX: usize = 512;
 /// Largest `--count`.
 pub const COUNT_MAX: u32 = 100_000;
-/// Results of a repetition that are kept for the report; the figures are of all.
+/// Results of a repetition that are kept for the report, and times of each phase for the figures.
 pub const RESULTS_KEPT: usize = 1_000;
+/// See [`RESULTS_KEPT`]; as many as the largest `--count`, so that only `--watch` forgets.
+pub const TIMES_KEPT: usize = COUNT_MAX as usize;
 
 /// Time for one reverse lookup, and for those of a whole peer list.
 pub const REVERSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// See [`REVERSE_TIMEOUT`].
 pub const REVERSE_TIMEOUT_ALL: Duration = Duration::from_secs(5);
-/// Reverse lookups at once.
-pub const REVERSE_JOBS: usize = 64;
+/// Lookups at once.
+pub const LOOKUP_JOBS: usize = 64;
 
 /// Pause before the second attempt, and the longest pause, unless told otherwise.
 pub const RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -88,6 +93,14 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 pub const RETRY_DELAY_MAX: Duration = Duration::from_mins(1);
 /// Time for the `stopped` that takes a test peer out of the swarm again.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Ports of the two peers that are made up to check a tracker.
+pub const CHECK_PORTS: [u16; 2] = [50_001, 50_002];
+/// Info hashes in a scrape that is to be refused, 14 KB of URL: more than any tracker is asked for
+/// by a client.
+pub const CHECK_HASHES: u8 = 200;
+/// How long a tracker may take to answer what it must not answer.
+pub const CHECK_SILENCE: Duration = Duration::from_secs(1);
 
 /// Announce intervals outside of this, in seconds, are worth a word.
 pub const INTERVAL_USUAL: std::ops::RangeInclusive<i64> = 60..=86_400;

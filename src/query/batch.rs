@@ -76,7 +76,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Whether a peer of ours may be in the swarm after this.
-fn leaves_a_peer(report: &Report) -> bool {
+pub(super) fn leaves_a_peer(report: &Report) -> bool {
     let Question::Announce(ask) = &report.question else { return false };
     let may_have_arrived = match &report.failure {
         None => true,
@@ -147,6 +147,7 @@ impl Hosts {
         match target.ip() {
             _ if self.plan.jobs_max == 1 => String::new(),
             Some(ip) if ip.is_loopback() => format!("{ip} {}", target.port),
+            Some(ip) => ip.to_string(),
             _ => target.host.to_string(),
         }
     }
@@ -180,9 +181,46 @@ impl Hosts {
     }
 }
 
+/// Tells of trackers whose addresses do not all answer, or not alike.
+fn compare_addresses(reports: &mut [Report]) {
+    let mut by_tracker: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, report) in reports.iter().enumerate().filter(|(_, r)| r.pinned.is_some()) {
+        by_tracker.entry(&report.tracker).or_default().push(place);
+    }
+    let mut found = Vec::new();
+    for places in by_tracker.into_values() {
+        let (good, bad): (Vec<usize>, Vec<usize>) =
+            places.iter().partition(|place| reports[**place].is_ok());
+        if !good.is_empty() && !bad.is_empty() {
+            let (bad, all) = (bad.len(), places.len());
+            let text = format!("{bad} of {all} addresses of this host do not answer well");
+            found.extend(places.iter().map(|p| (*p, Finding::new("address-down", text.clone()))));
+        }
+        let is_alike = good
+            .array_windows()
+            .all(|[one, next]| figures(&reports[*one]) == figures(&reports[*next]));
+        if !is_alike {
+            let text = "the addresses of this host count differently";
+            found.extend(good.iter().map(|p| (*p, Finding::new("address-differs", text))));
+        }
+    }
+    for (place, finding) in found {
+        reports[place].findings.push(finding);
+    }
+}
+
+/// Intervals and counts of an answer, by swarm.
+fn figures(report: &Report) -> Vec<[Option<i64>; 3]> {
+    let announced = report.announced().into_iter();
+    let announced = announced.map(|a| [a.interval, a.seeders, a.leechers]);
+    let scraped = report.scraped().into_iter().flat_map(|answer| &answer.torrents);
+    announced.chain(scraped.map(|t| [t.completed, t.seeders, t.leechers])).collect()
+}
+
 /// Tells of trackers that are one and the same behind several names: by address and port, or by
 /// the peers they give.
 pub fn compare(reports: &mut [Report]) {
+    compare_addresses(reports);
     let mut by_address: HashMap<_, Vec<usize>> = HashMap::new();
     let mut by_peers: HashMap<_, Vec<usize>> = HashMap::new();
     for (place, report) in reports.iter().enumerate().filter(|(_, report)| report.is_ok()) {
@@ -200,7 +238,11 @@ pub fn compare(reports: &mut [Report]) {
     let same = same.chain(
         by_peers.into_values().map(|places| ("same-peers", "give the very same peers", places)),
     );
-    for (id, what, places) in same.filter(|(_, _, places)| places.len() > 1) {
+    let is_one = |places: &[usize]| {
+        places.iter().all(|place| reports[*place].tracker == reports[places[0]].tracker)
+    };
+    let same: Vec<_> = same.filter(|(_, _, places)| !is_one(places)).collect();
+    for (id, what, places) in same {
         for place in &places {
             let text = format!("{} trackers of this batch {what}", places.len());
             reports[*place].findings.push(Finding::new(id, text));

@@ -13,13 +13,14 @@ use super::failure::{Failure, Kind, Retry};
 use super::finding::Finding;
 use super::http::Exchange;
 use super::identity::Identity;
-use super::question::{Announce, Question, Scrape, Settings};
+use super::proxy::Proxies;
+use super::question::{self, Announce, Question, Reach, Scrape, Settings};
 use super::report::{Answer, Peer, Remote, Report, ScrapeAnswer, Trace};
 use super::resolve::Resolver;
 use super::target::{Scheme, Target, with_query};
 use super::tls::Connector;
 use super::udp::Link;
-use super::{announced, redact, reply, scraped};
+use super::{announced, preference, redact, reply, scraped};
 use crate::limits::query as limits;
 use crate::protocol::http::client::{Query, write_info_hash};
 use crate::protocol::{self, ids::InfoHash};
@@ -30,6 +31,7 @@ pub struct Client {
     settings: Settings,
     resolver: Arc<Resolver>,
     tls: Connector,
+    proxies: Proxies,
 }
 
 /// One attempt under way.
@@ -45,11 +47,15 @@ impl Client {
     /// A client with these bounds and manners.
     ///
     /// # Errors
-    /// A [`Kind::Usage`] failure when a certificate file is of no use.
+    /// A [`Kind::Usage`] failure when a certificate file or a proxy is of no use.
     pub fn new(settings: Settings) -> Result<Client, Failure> {
         let tls = Connector::new(&settings.tls)?;
         let resolver = Arc::new(Resolver::new(&settings));
-        Ok(Client { settings, resolver, tls })
+        let proxies = match settings.reach {
+            Reach::Anywhere => Proxies::new(&settings.proxies)?,
+            Reach::PublicOnly => Proxies::new(&question::Proxies::default())?,
+        };
+        Ok(Client { settings, resolver, tls, proxies })
     }
 
     /// Its bounds and manners.
@@ -61,12 +67,17 @@ impl Client {
         &self.tls
     }
 
+    pub(super) fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
     /// A URL as it may be shown.
     pub(super) fn hide(&self, url: &str) -> String {
         if self.settings.redact { redact::url(url) } else { url.to_owned() }
     }
 
-    /// Puts a question, once. Ends within `Settings::timeout`; to drop the future leaves nothing
+    /// Puts a question, once. Ends within `Settings::timeout` (see also
+    /// `Settings::asks_preference`); to drop the future leaves nothing
     /// running.
     pub async fn ask(&self, target: &Target, question: &Question, identity: &Identity) -> Report {
         let mut report = Report::new(target, question, identity);
@@ -83,6 +94,12 @@ impl Client {
         }
         report.trace.timing.total = started.elapsed();
         self.judge_transport(target, &mut report);
+        if self.settings.asks_preference
+            && let Host::Domain(name) = &target.host
+        {
+            let texts = self.resolver.texts(name).await;
+            report.findings.extend(preference::judge(&texts, target));
+        }
         if let (Question::Scrape(scrape), Some(failure)) = (question, &report.failure)
             && scrape.is_full()
             && failure.kind == Kind::Http
@@ -118,7 +135,7 @@ impl Client {
         let mut addresses: Vec<_> = peers.iter().map(|peer| peer.ip.to_canonical()).collect();
         addresses.sort_unstable();
         addresses.dedup();
-        let turns = Arc::new(Semaphore::new(limits::REVERSE_JOBS));
+        let turns = Arc::new(Semaphore::new(limits::LOOKUP_JOBS));
         let mut lookups = JoinSet::new();
         for ip in addresses {
             let (resolver, turns) = (self.resolver.clone(), turns.clone());
@@ -140,24 +157,62 @@ impl Client {
         }
     }
 
+    /// Fetches an URL of a tracker as it stands, and tells what keeps that from a good answer;
+    /// `None` when there is one.
+    pub(super) async fn probe(&self, target: &Target, url: Url) -> Option<Failure> {
+        let nothing = Question::Scrape(Scrape::of(Vec::new()));
+        let mut report = Report::new(target, &nothing, &Identity::own());
+        let started = Instant::now();
+        let deadline = started + self.settings.timeout;
+        let mut attempt = Attempt { client: self, target, report: &mut report, started, deadline };
+        attempt.probe(url).await.err()
+    }
+
     /// The addresses of a tracker, as `ask` would use them.
     ///
     /// # Errors
     /// When it has none.
     pub async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let deadline = Instant::now() + self.settings.timeout;
-        self.resolve(&target.host, target.port, &mut Trace::default(), deadline).await
+        self.resolve(target, (&target.host, target.port), &mut Trace::default(), deadline).await
     }
 
+    /// For each tracker, the same at each of its addresses, in the resolver's order; as it is where
+    /// they cannot be told, so that to ask it says why.
+    pub async fn each_address(self: &Arc<Self>, targets: Vec<Target>) -> Vec<Vec<Target>> {
+        let mut found: Vec<Vec<Target>> =
+            targets.iter().map(|target| vec![target.clone()]).collect();
+        let turns = Arc::new(Semaphore::new(limits::LOOKUP_JOBS));
+        let mut lookups = JoinSet::new();
+        for (place, target) in targets.into_iter().enumerate() {
+            let (client, turns) = (self.clone(), turns.clone());
+            lookups.spawn(async move {
+                let _turn = turns.acquire_owned().await.ok()?;
+                let addresses = client.addresses(&target).await.ok()?;
+                let each = addresses.iter().map(|address| target.at(address.ip()));
+                Some((place, each.collect()))
+            });
+        }
+        while let Some(ended) = lookups.join_next().await {
+            if let Ok(Some((place, each))) = ended {
+                found[place] = each;
+            }
+        }
+        found
+    }
+
+    /// The addresses of a host on the way to `target`, which may have one that it is bound to.
     pub(super) async fn resolve(
         &self,
-        host: &Host<String>,
-        port: u16,
+        target: &Target,
+        (host, port): (&Host<String>, u16),
         trace: &mut Trace,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let begun = Instant::now();
-        let found = self.resolver.addresses(host, port, &self.settings, deadline).await;
+        let is_target = (host, port) == (&target.host, target.port);
+        let pinned = target.pinned.filter(|_| is_target);
+        let found = self.resolver.addresses((host, port), pinned, &self.settings, deadline).await;
         trace.step("resolve", found.is_ok(), begun.elapsed());
         trace.timing.dns = Some(trace.timing.dns.unwrap_or_default() + begun.elapsed());
         if let Ok(found) = &found {
@@ -214,19 +269,8 @@ impl Attempt<'_> {
         let identity = self.report.identity.clone();
         let style = identity.style;
         let sends_key = ask.sends_key || style == protocol::http::client::Style::Libtorrent;
-        let announce = protocol::announce::Announce {
-            info_hash: ask.info_hash,
-            peer_id: identity.peer_id,
-            port: ask.port,
-            uploaded: ask.uploaded,
-            downloaded: ask.downloaded,
-            left: ask.left,
-            event: ask.event,
-            numwant: u32::try_from(ask.numwant).ok(),
-            key: sends_key.then_some(ask.key),
-            ip: ask.ip,
-            format: protocol::announce::PeerFormat::Compact,
-        };
+        let mut announce = ask.on_wire(identity.peer_id);
+        announce.key = announce.key.filter(|_| sends_key);
         let query = Query {
             announce: &announce,
             compact: ask.compact,
@@ -248,6 +292,17 @@ impl Attempt<'_> {
             .and_then(|reply| announced::of_http(&reply, ask, &self.report.trace, findings));
         self.decoded(read.is_ok(), fetched.body);
         read
+    }
+
+    async fn probe(&mut self, url: Url) -> Result<(), Failure> {
+        let fetched = self.exchange().fetch(url).await?;
+        let findings = &mut self.report.findings;
+        let reply = reply::decode(&fetched, self.client.settings.http.body_max, findings)?;
+        let said = protocol::http::client::Announced::read(&reply).said;
+        match reply::refusal(&said, "announce", findings)? {
+            Some((_, failure)) => Err(failure),
+            None => Ok(()),
+        }
     }
 
     async fn announce_udp(
@@ -382,6 +437,7 @@ impl Attempt<'_> {
     fn exchange(&mut self) -> Exchange<'_> {
         Exchange {
             client: self.client,
+            target: self.target,
             user_agent: &self.report.identity.user_agent,
             trace: &mut self.report.trace,
             findings: &mut self.report.findings,
@@ -390,18 +446,24 @@ impl Attempt<'_> {
         }
     }
 
-    fn decoded(&mut self, is_ok: bool, body: Vec<u8>) {
+    fn decoded(&mut self, is_ok: bool, mut body: Vec<u8>) {
         self.report.trace.step("decode", is_ok, std::time::Duration::ZERO);
-        if self.client.settings.keeps_body {
-            self.report.trace.body = body;
+        if !self.client.settings.keeps_body {
+            body.truncate(if is_ok { 0 } else { limits::BODY_SHOWN });
+            body.shrink_to_fit();
         }
+        self.report.trace.body = body;
     }
 
     /// The addresses to ask in turn, each with its share of the time that is left.
     async fn udp_addresses(&mut self) -> Result<Vec<(SocketAddr, Instant)>, Failure> {
-        let (host, port) = (&self.target.host, self.target.port);
+        if self.client.settings.proxies.is_for_all {
+            let text = "UDP trackers cannot be asked through a proxy";
+            return Err(Failure::new(Kind::Unsupported, "none", text));
+        }
+        let end = (&self.target.host, self.target.port);
         let trace = &mut self.report.trace;
-        let addresses = self.client.resolve(host, port, trace, self.deadline).await?;
+        let addresses = self.client.resolve(self.target, end, trace, self.deadline).await?;
         let begun = Instant::now();
         let share = self.deadline.saturating_duration_since(begun) / addresses.len() as u32;
         let shares = (1..).map(|place| begun + share * place);

@@ -3,12 +3,21 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::failure::{Failure, Kind};
 use crate::limits::query as limits;
+
+/// A connection with whatever lies over it: TCP, TLS, or TLS through a proxy's TLS.
+pub(super) type Wire = Box<dyn Stream>;
+
+/// What bytes go through in both directions.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Connects to the first address that answers. Each has a head start over the next, or until it
 /// fails; those that are still trying when one succeeds are dropped.

@@ -82,8 +82,8 @@ impl Kind {
 pub struct Failure {
     /// What kind.
     pub kind: Kind,
-    /// In which step: `resolve`, `connect`, `tls`, `headers`, `body`, `decode`, `announce`,
-    /// `scrape`, or `none` before the first.
+    /// In which step: `resolve`, `connect`, `proxy`, `tls`, `headers`, `body`, `decode`,
+    /// `announce`, `scrape`, or `none` before the first.
     pub step: &'static str,
     /// What happened, with control characters replaced.
     pub message: String,

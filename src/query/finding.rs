@@ -48,6 +48,8 @@ impl Finding {
 
 /// Every id, with how much it matters.
 pub const IDS: &[(&str, Severity)] = &[
+    ("address-differs", Severity::Info),
+    ("address-down", Severity::Warn),
     ("bencode-duplicate-key", Severity::Error),
     ("bencode-leading-zero", Severity::Error),
     ("bencode-trailing", Severity::Error),
@@ -57,6 +59,7 @@ pub const IDS: &[(&str, Severity)] = &[
     ("compact-ignored", Severity::Warn),
     ("content-encoding", Severity::Warn),
     ("counts-implausible", Severity::Warn),
+    ("dns-tracker-pref", Severity::Warn),
     ("external-ip-format", Severity::Warn),
     ("failure-empty", Severity::Warn),
     ("failure-with-data", Severity::Warn),

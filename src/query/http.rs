@@ -3,6 +3,7 @@
 //! time of each phase and a certificate that is refused are what this tool is for.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,16 +15,17 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
+use url::{Host, Url};
 
 use super::client::Client;
-use super::connect;
+use super::connect::{self, Wire};
 use super::failure::{Failure, Kind, Retry};
 use super::finding::Finding;
+use super::proxy::Proxy;
 use super::report::{Remote, Trace};
+use super::target::Target;
 use super::text::shown;
 use crate::limits::query as limits;
 use crate::protocol::ids::hex_digit;
@@ -40,6 +42,7 @@ pub(super) struct Fetched {
 /// What one exchange sees and is bound by.
 pub(super) struct Exchange<'a> {
     pub(super) client: &'a Client,
+    pub(super) target: &'a Target,
     pub(super) user_agent: &'a str,
     pub(super) trace: &'a mut Trace,
     pub(super) findings: &'a mut Vec<Finding>,
@@ -137,12 +140,28 @@ impl Exchange<'_> {
         http.status = None;
         let host = url.host().ok_or_else(|| usage("no host"))?.to_owned();
         let port = url.port_or_known_default().ok_or_else(|| usage("no port"))?;
-        let addresses = self.client.resolve(&host, port, self.trace, self.deadline).await?;
+        let proxy = self.client.proxies().of(url);
+        self.trace.http.get_or_insert_default().proxy = proxy.as_ref().map(Proxy::shown);
+        let first = proxy.as_ref().map_or((&host, port), |proxy| (&proxy.host, proxy.port));
+        let mut wire = self.connect(first).await?;
+        if let Some(proxy) = &proxy {
+            wire = self.pass(proxy, wire, url, (&host, port)).await?;
+        }
+        let request = self.request(url, proxy.as_ref())?;
+        self.trace.http.get_or_insert_default().sent_fields = fields(request.headers());
+        if url.scheme() == "https" {
+            wire = self.secure(wire, &host).await?;
+        }
+        self.send(wire, request).await
+    }
 
+    /// Connects to a tracker, or to the proxy before it.
+    async fn connect(&mut self, (host, port): (&Host<String>, u16)) -> Result<Wire, Failure> {
+        let end = (host, port);
+        let addresses = self.client.resolve(self.target, end, self.trace, self.deadline).await?;
         let begun = Instant::now();
         let settings = self.client.settings();
-        let connect_deadline = self.deadline.min(begun + settings.connect_timeout);
-        let stream = connect::tcp(&addresses, settings.bind, connect_deadline).await;
+        let stream = connect::tcp(&addresses, settings.bind, self.connect_deadline()).await;
         self.trace.step("connect", stream.is_ok(), begun.elapsed());
         add(&mut self.trace.timing.connect, begun.elapsed());
         let stream = stream?;
@@ -150,19 +169,57 @@ impl Exchange<'_> {
             self.trace.remote = Some(Remote { host: host.clone(), address });
             self.trace.local = Some(local);
         }
-        let request = self.request(url)?;
-        if url.scheme() != "https" {
-            return self.send(stream, request).await;
-        }
+        Ok(Box::new(stream))
+    }
+
+    fn connect_deadline(&self) -> Instant {
+        self.deadline.min(Instant::now() + self.client.settings().connect_timeout)
+    }
+
+    /// Gets past a proxy, which is counted as connecting.
+    async fn pass(
+        &mut self,
+        proxy: &Proxy,
+        wire: Wire,
+        url: &Url,
+        (host, port): (&Host<String>, u16),
+    ) -> Result<Wire, Failure> {
         let begun = Instant::now();
-        let (stream, report) = self.client.tls().handshake(stream, &host, self.deadline).await;
+        let wire = if proxy.is_https() { self.secure(wire, &proxy.host).await? } else { wire };
+        if proxy.fetches(url) {
+            return Ok(wire);
+        }
+        let mut name = host.to_string();
+        if proxy.wants_address() {
+            let end = (host, port);
+            let found = self.client.resolve(self.target, end, self.trace, self.deadline).await?;
+            let host: Host<String> = match found[0].ip() {
+                IpAddr::V4(ip) => Host::Ipv4(ip),
+                IpAddr::V6(ip) => Host::Ipv6(ip),
+            };
+            name = host.to_string();
+        }
+        let passed = timeout_at(self.connect_deadline(), proxy.pass(wire, url, &name)).await;
+        let passed = passed.unwrap_or_else(|_| {
+            let text = format!("timed out while waiting for the proxy {}", proxy.shown());
+            Err(Failure::new(Kind::Timeout, "proxy", text))
+        });
+        self.trace.step("proxy", passed.is_ok(), begun.elapsed());
+        add(&mut self.trace.timing.connect, begun.elapsed());
+        passed
+    }
+
+    /// TLS over what is there.
+    async fn secure(&mut self, wire: Wire, host: &Host<String>) -> Result<Wire, Failure> {
+        let begun = Instant::now();
+        let (stream, report) = self.client.tls().handshake(wire, host, self.deadline).await;
         self.trace.step("tls", stream.is_ok(), begun.elapsed());
         add(&mut self.trace.timing.tls, begun.elapsed());
         self.trace.tls = Some(report);
-        self.send(stream?, request).await
+        Ok(Box::new(stream?))
     }
 
-    fn request(&self, url: &Url) -> Result<Request<Empty<Bytes>>, Failure> {
+    fn request(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Request<Empty<Bytes>>, Failure> {
         let settings = &self.client.settings().http;
         let host = url.host_str().unwrap_or_default();
         let host = match url.port() {
@@ -173,6 +230,8 @@ impl Exchange<'_> {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
+        let proxy = proxy.filter(|proxy| proxy.fetches(url));
+        let target = if proxy.is_some() { format!("http://{host}{target}") } else { target };
         let target: Uri = target.parse().map_err(|error| usage(&format!("{error}")))?;
         let mut request = Request::get(target).header(header::HOST, host);
         let is_given =
@@ -190,23 +249,27 @@ impl Exchange<'_> {
             let value = format!("Basic {}", BASE64_STANDARD.encode(plain));
             request = request.header(header::AUTHORIZATION, value);
         }
+        if let Some(value) = proxy.and_then(Proxy::authorization) {
+            request = request.header(header::PROXY_AUTHORIZATION, value);
+        }
+        // What lets us in at the tracker is nothing for another host that it leads to.
+        let is_at_home = url.host_str() == self.target.url().host_str();
         for (name, value) in &settings.headers {
             let name: HeaderName = name.parse().map_err(|_| usage("a header's name is wrong"))?;
             let value: HeaderValue =
                 value.parse().map_err(|_| usage("a header's value is wrong"))?;
-            request = request.header(name, value);
+            if is_at_home || !lets_in(&name) {
+                request = request.header(name, value);
+            }
         }
         request.body(Empty::new()).map_err(|error| usage(&format!("{error}")))
     }
 
-    async fn send<Stream>(
+    async fn send(
         &mut self,
-        stream: Stream,
+        stream: Wire,
         request: Request<Empty<Bytes>>,
-    ) -> Result<Answer, Failure>
-    where
-        Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    ) -> Result<Answer, Failure> {
         let begun = Instant::now();
         let mut connection = JoinSet::new();
         let exchange = async {
@@ -239,7 +302,9 @@ impl Exchange<'_> {
         let field = |name| response.headers().get(name).map(|v: &HeaderValue| shown(v.as_bytes()));
         let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
         let reason = reason.map(|reason| shown(reason.as_bytes()));
+        let fields = fields(response.headers());
         let http = self.trace.http.get_or_insert_default();
+        http.fields = fields;
         http.status = Some(response.status().as_u16());
         http.reason = reason
             .or_else(|| response.status().canonical_reason().map(str::to_owned))
@@ -326,6 +391,9 @@ impl Exchange<'_> {
                 if !is_offered {
                     let text = "gzip was used without having been offered".to_owned();
                     self.find("content-encoding", text);
+                } else if !looks_gzip {
+                    let text = "Content-Encoding says gzip, and the body is none".to_owned();
+                    self.find("content-encoding", text);
                 }
                 gunzip(&sent, body_max)
             }
@@ -346,6 +414,21 @@ fn gunzip(sent: &[u8], body_max: usize) -> Result<Vec<u8>, Failure> {
         Failure::new(Kind::Malformed, "body", format!("broken gzip body: {error}"))
     })?;
     if body.len() > body_max { Err(too_long(body_max)) } else { Ok(body) }
+}
+
+/// Header fields as they may be shown, without what would let others in.
+fn fields(headers: &header::HeaderMap) -> Vec<String> {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = if lets_in(name) { "***".to_owned() } else { shown(value.as_bytes()) };
+        format!("{name}: {value}")
+    };
+    headers.iter().map(line).collect()
+}
+
+/// Whether the value of a field is what lets somebody in.
+fn lets_in(name: &HeaderName) -> bool {
+    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE]
+        .contains(name)
 }
 
 fn too_long(bytes_max: usize) -> Failure {

@@ -7,16 +7,17 @@
 //!
 //! - [`target`], [`question`], [`identity`]: whom to ask, what, as whom, and within which bounds.
 //! - [`client`]: one question. [`retry`], [`batch`], [`repeat`]: several attempts, several
-//!   trackers, several times.
+//!   trackers, several times. [`check`]: all that a tracker must do, asked of one's own.
 //! - [`report`], [`failure`], [`finding`]: what came of it.
 //! - [`input`]: info hashes and lists of trackers as people have them.
 //! - [`redact`]: passkeys out of texts.
 //!
-//! Below them are the ways there (`resolve`, `connect`, `tls`, `http`, `udp`), and the readers of
-//! answers (`reply`, `announced`, `scraped`, [`certificate`]).
+//! Below them are the ways there (`resolve`, `connect`, `proxy`, `tls`, `http`, `udp`), and the
+//! readers of answers (`reply`, `announced`, `scraped`, `preference`, [`certificate`]).
 
 pub mod batch;
 pub mod certificate;
+pub mod check;
 pub mod client;
 pub mod failure;
 pub mod finding;
@@ -36,6 +37,8 @@ mod announced;
 mod connect;
 mod decoded;
 mod http;
+mod preference;
+mod proxy;
 mod reply;
 mod scraped;
 mod tls;

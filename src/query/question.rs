@@ -1,14 +1,14 @@
 //! What is asked, and within which bounds.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Host;
 
 use crate::limits::query as limits;
-use crate::protocol::announce::Event;
-use crate::protocol::ids::InfoHash;
+use crate::protocol::announce::{self, Event};
+use crate::protocol::ids::{InfoHash, PeerId};
 
 /// One question to a tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,23 @@ impl Announce {
             compact: true,
             no_peer_id: true,
             supportcrypto: false,
+        }
+    }
+
+    /// As it goes to the tracker, with the key.
+    pub(super) fn on_wire(&self, peer_id: PeerId) -> announce::Announce {
+        announce::Announce {
+            info_hash: self.info_hash,
+            peer_id,
+            port: self.port,
+            uploaded: self.uploaded,
+            downloaded: self.downloaded,
+            left: self.left,
+            event: self.event,
+            numwant: u32::try_from(self.numwant).ok(),
+            key: Some(self.key),
+            ip: self.ip,
+            format: announce::PeerFormat::Compact,
         }
     }
 
@@ -163,8 +180,16 @@ pub struct Settings {
     pub reach: Reach,
     /// Addresses that stand in for what the resolver would say: host, port, address.
     pub resolve: Vec<(Host<String>, u16, IpAddr)>,
+    /// Name servers to ask in place of the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// Whether the host's own word on where its tracker is (BEP 34) is looked up, which takes two
+    /// seconds more at most.
+    pub asks_preference: bool,
     /// The address to ask from.
     pub bind: Option<IpAddr>,
+    /// The proxies of HTTP. Under [`Reach::PublicOnly`] there are none, since it is they that
+    /// would choose the address.
+    pub proxies: Proxies,
     /// The manners of HTTP.
     pub http: Http,
     /// The manners of TLS.
@@ -175,6 +200,20 @@ pub struct Settings {
     pub redact: bool,
     /// Whether the reply is kept as it came, which may be long.
     pub keeps_body: bool,
+}
+
+/// The proxies of HTTP trackers, each as an URL of the scheme http, https, socks5 (names are
+/// resolved here) or socks5h (there).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For `http`; empty for none.
+    pub http: String,
+    /// For `https`; empty for none.
+    pub https: String,
+    /// Hosts, domains and networks that are asked without, separated by commas; `*` for all.
+    pub except: String,
+    /// Whether nothing may go past them, so that UDP trackers cannot be asked.
+    pub is_for_all: bool,
 }
 
 /// The manners of HTTP.
@@ -228,7 +267,10 @@ impl Default for Settings {
             family: Family::Any,
             reach: Reach::Anywhere,
             resolve: Vec::new(),
+            name_servers: Vec::new(),
+            asks_preference: false,
             bind: None,
+            proxies: Proxies::default(),
             http: Http {
                 body_max: limits::BODY_MAX,
                 redirects_max: limits::REDIRECTS,

@@ -32,6 +32,8 @@ const NAMES: &[&str] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redactor {
     secrets: Vec<String>,
+    /// Names before an `@`, which are hidden there alone: they may be ordinary words.
+    users: Vec<String>,
 }
 
 impl Redactor {
@@ -45,8 +47,10 @@ impl Redactor {
     /// Learns the secrets of another URL.
     pub fn add(&mut self, url: &str) {
         let Ok(url) = Url::parse(url.trim()) else { return };
-        let mut found: Vec<&str> = vec![url.username()];
-        found.extend(url.password());
+        if !url.username().is_empty() {
+            self.users.push(url.username().to_owned());
+        }
+        let mut found: Vec<&str> = url.password().into_iter().collect();
         found.extend(url.path().split('/').filter(|segment| is_passkey(segment)));
         for pair in url.query().unwrap_or_default().split('&') {
             match pair.split_once('=') {
@@ -72,8 +76,13 @@ impl Redactor {
                 hidden = hidden.replace(secret.as_str(), HIDDEN);
             } else {
                 hidden = hidden.replace(&format!("={secret}"), &format!("={HIDDEN}"));
-                hidden = hidden.replace(&format!("//{secret}"), &format!("//{HIDDEN}"));
                 hidden = hidden.replace(&format!(":{secret}@"), &format!(":{HIDDEN}@"));
+            }
+        }
+        for user in &self.users {
+            for behind in [':', '@'] {
+                let found = format!("//{user}{behind}");
+                hidden = hidden.replace(&found, &format!("//{HIDDEN}{behind}"));
             }
         }
         hidden
@@ -109,6 +118,7 @@ mod tests {
             ("udp://h:1/announce?Token=abcdef", "udp://h:1/announce?Token=***"),
             ("http://ann:secret@h/announce", "http://***:***@h/announce"),
             ("http://user:secret@h/announce", "http://***:***@h/announce"),
+            ("http://tracker@tracker.example/a", "http://***@tracker.example/a"),
             ("http://announcements-of-the-day/a", "http://announcements-of-the-day/a"),
             ("http://h/announce?0123456789abcdef", "http://h/announce?***"),
         ] {

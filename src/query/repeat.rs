@@ -1,11 +1,12 @@
 //! One question many times, for figures of how a tracker answers.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Job, Note};
+use super::batch::{Job, Note, leaves_a_peer};
 use super::client::Client;
 use super::question::Question;
 use super::report::Report;
@@ -17,8 +18,8 @@ use crate::protocol::announce::Event;
 /// How often, and how fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Times.
-    pub count: u32,
+    /// Times; `None` goes on until it is stopped.
+    pub count: Option<u32>,
     /// From the start of one to the start of the next.
     pub interval: Duration,
 }
@@ -30,7 +31,7 @@ pub struct Repeated {
     pub sent: u32,
     /// Those with a good answer.
     pub answered: u32,
-    /// Each phase by name, where it took place.
+    /// Each phase by name, where it took place, of the last [`limits::TIMES_KEPT`] answers.
     pub phases: Vec<(&'static str, Summary)>,
     /// The last reports.
     pub reports: Vec<Report>,
@@ -57,19 +58,28 @@ pub async fn run(
 ) -> Repeated {
     let silent: Note = std::sync::Arc::new(|_, _| ());
     let mut repeated = Repeated::default();
-    let mut times: Vec<(&'static str, Vec<f64>)> = Vec::new();
+    let mut times: Vec<(&'static str, VecDeque<f64>)> = Vec::new();
     let mut next = Job { cleans_up: false, rules: Rules::ONCE, ..job.clone() };
-    while repeated.sent < pace.count.min(limits::COUNT_MAX) && !*stop.borrow() {
+    while pace.count.is_none_or(|count| repeated.sent < count) && !*stop.borrow() {
         let begun = Instant::now();
         let report = next.clone().run(client, stop.clone(), silent.clone()).await;
-        repeated.sent += 1;
+        if !report.is_ok() && *stop.borrow() && repeated.sent > 0 {
+            // It was not lost, but given up.
+            break;
+        }
+        repeated.sent = repeated.sent.saturating_add(1);
         if report.is_ok() {
             repeated.answered += 1;
             for (name, took) in phases(&report.trace.timing) {
                 let Some(took) = took else { continue };
-                match times.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, times)) => times.push(ms(took)),
-                    None => times.push((name, vec![ms(took)])),
+                if times.iter().all(|(known, _)| *known != name) {
+                    times.push((name, VecDeque::new()));
+                }
+                for (_, times) in times.iter_mut().filter(|(known, _)| *known == name) {
+                    if times.len() == limits::TIMES_KEPT {
+                        times.pop_front();
+                    }
+                    times.push_back(ms(took));
                 }
             }
             if let Question::Announce(ask) = &mut next.question {
@@ -81,7 +91,7 @@ pub async fn run(
             repeated.reports.remove(0);
         }
         repeated.reports.push(report);
-        if repeated.sent < pace.count {
+        if pace.count.is_none_or(|count| repeated.sent < count) {
             let mut stop = stop.clone();
             tokio::select! {
                 () = sleep_until(begun + pace.interval) => {}
@@ -90,8 +100,7 @@ pub async fn run(
         }
     }
     if job.cleans_up
-        && repeated.answered > 0
-        && let Some(last) = repeated.reports.iter_mut().rfind(|report| report.is_ok())
+        && let Some(last) = repeated.reports.iter_mut().rfind(|report| leaves_a_peer(report))
     {
         last.cleanup = Some(client.farewell(&job.target, last).await);
     }

@@ -18,6 +18,8 @@ use crate::protocol::ids::{InfoHash, PeerId};
 pub struct Report {
     /// The URL as it was given.
     pub tracker: String,
+    /// The one address of its host that was to be asked, where not any would do.
+    pub pinned: Option<IpAddr>,
     /// How the tracker is spoken to; `None` when the URL is of no use.
     pub protocol: Option<Scheme>,
     /// What was asked.
@@ -57,8 +59,12 @@ pub struct Trace {
     pub tls: Option<TlsReport>,
     /// What else is worth telling of the way, in sentences.
     pub notes: Vec<String>,
-    /// The reply, decompressed; empty unless `Settings::keeps_body`.
+    /// The reply, decompressed, or the last datagram that was one. Empty unless
+    /// `Settings::keeps_body`; but the beginning of a body that makes no sense is always kept.
     pub body: Vec<u8>,
+    /// The first datagrams, whether they are ours, and their bytes; none unless
+    /// `Settings::keeps_body`.
+    pub datagrams: Vec<(bool, Vec<u8>)>,
 }
 
 /// The end that was spoken to.
@@ -90,7 +96,7 @@ pub struct Timing {
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// `resolve`, `connect`, `tls`, `headers`, `body`, `decode`, `announce` or `scrape`.
+    /// `resolve`, `connect`, `proxy`, `tls`, `headers`, `body`, `decode`, `announce` or `scrape`.
     pub name: &'static str,
     /// Whether it went well.
     pub is_ok: bool,
@@ -103,6 +109,8 @@ pub struct Step {
 pub struct HttpTrace {
     /// The last URL asked, with all parameters.
     pub url: String,
+    /// The proxy it was asked through, without user and password; [`Trace::remote`] is its address.
+    pub proxy: Option<String>,
     /// The status of the last reply; `None` without one.
     pub status: Option<u16>,
     /// Its reason phrase.
@@ -121,6 +129,10 @@ pub struct HttpTrace {
     pub redirects: Vec<(u16, String)>,
     /// Requests that were made, since a long scrape takes several.
     pub requests: u32,
+    /// The fields of the last request, those of the last reply, each as `Name: value`.
+    pub sent_fields: Vec<String>,
+    /// See `sent_fields`.
+    pub fields: Vec<String>,
 }
 
 /// What UDP adds.
@@ -250,6 +262,7 @@ impl Report {
     /// A report on a question that was not put yet.
     pub fn new(target: &Target, question: &Question, identity: &Identity) -> Report {
         Report {
+            pinned: target.pinned,
             protocol: Some(target.scheme),
             ..Report::of_failure(target.as_str(), question, identity, None)
         }
@@ -264,6 +277,7 @@ impl Report {
     ) -> Report {
         Report {
             tracker: tracker.to_owned(),
+            pinned: None,
             protocol: None,
             question: question.clone(),
             identity: identity.clone(),

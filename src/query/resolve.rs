@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Host;
@@ -23,7 +24,15 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn new(settings: &Settings) -> Resolver {
-        let dns = TokioResolver::builder_tokio().ok().and_then(|mut builder| {
+        let builder = match &settings.name_servers[..] {
+            [] => TokioResolver::builder_tokio().ok(),
+            given => {
+                let servers = given.iter().map(name_server).collect();
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                Some(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+            }
+        };
+        let dns = builder.and_then(|mut builder| {
             let options = builder.options_mut();
             options.ip_strategy = match settings.family {
                 Family::Any => LookupIpStrategy::Ipv6AndIpv4,
@@ -36,20 +45,21 @@ impl Resolver {
         Resolver { dns }
     }
 
-    /// The addresses of a host that may be asked, at least one.
+    /// The addresses of a host that may be asked, at least one; `pinned` alone, if there is such.
     ///
     /// # Errors
     /// When there is none before `deadline`, or none within the settings.
     pub(super) async fn addresses(
         &self,
-        host: &Host<String>,
-        port: u16,
+        (host, port): (&Host<String>, u16),
+        pinned: Option<IpAddr>,
         settings: &Settings,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let given = settings.resolve.iter().filter(|(h, p, _)| h == host && *p == port);
         let given: Vec<IpAddr> = given.map(|(_, _, ip)| *ip).collect();
         let found = match host {
+            _ if pinned.is_some() => pinned.into_iter().collect(),
             _ if !given.is_empty() => given,
             Host::Ipv4(ip) => vec![IpAddr::V4(*ip)],
             Host::Ipv6(ip) => vec![IpAddr::V6(*ip)],
@@ -110,6 +120,18 @@ impl Resolver {
         Ok(found.iter().collect())
     }
 
+    /// The texts that a host has in DNS; none when that takes longer than a reverse lookup may.
+    pub(super) async fn texts(&self, name: &str) -> Vec<String> {
+        let Some(dns) = &self.dns else { return Vec::new() };
+        let found = timeout(limits::REVERSE_TIMEOUT, dns.txt_lookup(name)).await;
+        let Ok(Ok(found)) = found else { return Vec::new() };
+        let texts = found.answers().iter().filter_map(|record| match &record.data {
+            RData::TXT(text) => Some(shown(&text.txt_data.concat())),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     /// The name of an address, if it has one and that comes in time.
     pub(super) async fn name(&self, ip: IpAddr) -> Option<String> {
         let dns = self.dns.as_ref()?;
@@ -121,6 +143,12 @@ impl Resolver {
         })?;
         Some(shown(name.trim_end_matches('.').as_bytes()))
     }
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    server.connections.iter_mut().for_each(|way| way.port = address.port());
+    server
 }
 
 /// Whether an address is one that everybody can reach: not loopback, private, link-local, shared,

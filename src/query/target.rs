@@ -48,6 +48,8 @@ pub struct Target {
     pub port: u16,
     /// Whether the URL names the port.
     pub has_port: bool,
+    /// The one address of the host that is asked; `None` takes whichever answers.
+    pub pinned: Option<IpAddr>,
     url: Url,
 }
 
@@ -88,7 +90,7 @@ impl Target {
             return Err(invalid("port must be 1–65535"));
         }
         let has_port = url.port().is_some();
-        Ok(Target { given: given.to_owned(), scheme, host, port, has_port, url })
+        Ok(Target { given: given.to_owned(), scheme, host, port, has_port, pinned: None, url })
     }
 
     /// The URL as it was given.
@@ -101,6 +103,12 @@ impl Target {
         &self.url
     }
 
+    /// The same tracker at this one address of its host.
+    #[must_use]
+    pub fn at(&self, ip: IpAddr) -> Target {
+        Target { pinned: Some(ip), ..self.clone() }
+    }
+
     /// What two spellings of one tracker have in common: scheme, host, port, path and query.
     pub fn identity(&self) -> String {
         let path = if self.scheme == Scheme::Udp { "" } else { self.url.path() };
@@ -108,8 +116,11 @@ impl Target {
         format!("{}://{}:{}{path}?{query}", self.scheme, self.host, self.port)
     }
 
-    /// The address, when the host is one.
+    /// The address, when the host is one, or it is bound to one.
     pub fn ip(&self) -> Option<IpAddr> {
+        if self.pinned.is_some() {
+            return self.pinned;
+        }
         match self.host {
             Host::Ipv4(ip) => Some(ip.into()),
             Host::Ipv6(ip) => Some(ip.into()),

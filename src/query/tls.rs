@@ -13,13 +13,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::certificate::{Certificate, TlsReport};
+use super::connect::Wire;
 use super::failure::{Failure, Kind};
 use super::question::Tls;
 
@@ -57,10 +57,10 @@ impl Connector {
     /// Shakes hands. The report is there in either case.
     pub(super) async fn handshake(
         &self,
-        stream: TcpStream,
+        stream: Wire,
         host: &Host<String>,
         deadline: Instant,
-    ) -> (Result<TlsStream<TcpStream>, Failure>, TlsReport) {
+    ) -> (Result<TlsStream<Wire>, Failure>, TlsReport) {
         let recorder = Arc::new(Recorder {
             inner: self.verifier.clone(),
             insecure: self.settings.insecure,
@@ -82,11 +82,11 @@ impl Connector {
 
     async fn try_handshake(
         &self,
-        stream: TcpStream,
+        stream: Wire,
         host: &Host<String>,
         deadline: Instant,
         recorder: Arc<Recorder>,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    ) -> Result<TlsStream<Wire>, Failure> {
         let name = match (&self.settings.server_name, host) {
             (Some(name), _) | (None, Host::Domain(name)) => ServerName::try_from(name.clone()),
             (None, Host::Ipv4(ip)) => Ok(ServerName::IpAddress((*ip).into())),

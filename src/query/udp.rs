@@ -11,11 +11,11 @@ use super::client::Client;
 use super::connect;
 use super::failure::{Failure, Kind};
 use super::question::{Announce, Udp};
-use super::report::{Trace, UdpTrace};
+use super::report::Trace;
 use super::text::shown;
 use crate::limits::UDP_SCRAPE_HASHES_MAX;
 use crate::limits::query as limits;
-use crate::protocol::announce::{self, Counts, PeerFormat};
+use crate::protocol::announce::Counts;
 use crate::protocol::ids::{InfoHash, PeerId};
 use crate::protocol::udp::{Header, Reply, Request, decode_scrape_entry, write_url_data};
 
@@ -39,6 +39,14 @@ pub(super) struct Link<'a> {
     /// What the tracker gave us, and until when it is good.
     connection: Option<(u64, Instant)>,
     buffer: Vec<u8>,
+}
+
+/// The datagrams of one request, under however many connection ids.
+struct Sends {
+    wait: Duration,
+    left: u32,
+    /// Transaction id and time of each.
+    made: Vec<(u32, Instant)>,
 }
 
 impl<'a> Link<'a> {
@@ -77,19 +85,7 @@ impl<'a> Link<'a> {
         url_data: Option<&str>,
         trace: &mut Trace,
     ) -> Result<Announced, Failure> {
-        let announce = announce::Announce {
-            info_hash: ask.info_hash,
-            peer_id,
-            port: ask.port,
-            uploaded: ask.uploaded,
-            downloaded: ask.downloaded,
-            left: ask.left,
-            event: ask.event,
-            numwant: u32::try_from(ask.numwant).ok(),
-            key: Some(ask.key),
-            ip: ask.ip,
-            format: PeerFormat::Compact,
-        };
+        let announce = ask.on_wire(peer_id);
         let mut options = Vec::new();
         if let Some(data) = url_data.filter(|_| self.client.settings().udp.options) {
             let data = &data.as_bytes()[..data.len().min(limits::UDP_URL_MAX)];
@@ -137,7 +133,8 @@ impl<'a> Link<'a> {
         Ok(found)
     }
 
-    /// One request under a good connection id, with a new one if the tracker does not like it.
+    /// One request under a good connection id, with a new one when that is too old for a further
+    /// send, or the tracker does not like it.
     async fn ask<T>(
         &mut self,
         step: &'static str,
@@ -146,34 +143,78 @@ impl<'a> Link<'a> {
         trace: &mut Trace,
     ) -> Result<T, Failure> {
         let mut has_reconnected = false;
+        let mut sends = self.sends();
+        let mut begun = None;
         loop {
-            let connection_id = self.connection_id(trace).await?;
+            let (connection_id, good_until) = self.connection_id(trace).await?;
             let encode = |transaction_id, out: &mut Vec<u8>| {
                 encode(Header { connection_id, transaction_id }, out);
             };
-            let begun = Instant::now();
-            let result = self.exchange(step, encode, &read, trace).await;
-            match result {
+            let begun = *begun.get_or_insert_with(Instant::now);
+            let result = self.exchange(step, encode, &read, &mut sends, good_until, trace).await;
+            let (answer, round_trip) = match result {
+                Ok(Some(answered)) => answered,
+                Ok(None) => {
+                    self.connection = None;
+                    continue;
+                }
                 Err(failure) if !has_reconnected && is_about_the_connection(&failure) => {
                     has_reconnected = true;
                     self.connection = None;
+                    continue;
                 }
-                result => {
-                    trace.step(step, result.is_ok(), begun.elapsed());
+                Err(failure) => {
+                    trace.step(step, false, begun.elapsed());
                     trace.timing.response = Some(self.started.elapsed());
-                    let (answer, round_trip) = result?;
-                    trace.timing.first_byte = Some(round_trip);
-                    return Ok(answer);
+                    return Err(failure);
                 }
-            }
+            };
+            trace.step(step, true, begun.elapsed());
+            trace.timing.response = Some(self.started.elapsed());
+            trace.timing.first_byte = Some(round_trip);
+            return Ok(answer);
         }
     }
 
-    async fn connection_id(&mut self, trace: &mut Trace) -> Result<u64, Failure> {
+    fn sends(&self) -> Sends {
+        let Udp { wait, sends_max, .. } = self.client.settings().udp;
+        Sends { wait, left: sends_max.min(limits::UDP_SENDS_MAX), made: Vec::new() }
+    }
+
+    /// Sends a datagram as it stands, and tells whether something other than an error comes back
+    /// to its transaction.
+    ///
+    /// # Errors
+    /// What the network says.
+    pub(super) async fn is_answered(
+        &mut self,
+        packet: &[u8],
+        transaction_id: u32,
+        trace: &mut Trace,
+    ) -> Result<bool, Failure> {
+        let sent = self.socket.send(packet).await;
+        sent.map_err(|error| connect::failure(self.address, &error))?;
+        let (sends, until) = ([(transaction_id, Instant::now())], limits::CHECK_SILENCE);
+        let until = Instant::now() + until;
+        match self.receive("announce", &sends, until, |_| Some(()), trace).await {
+            Ok(answer) => Ok(answer.is_some()),
+            Err(failure) if failure.kind == Kind::Refused => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A connection id, and until when it is good.
+    ///
+    /// # Errors
+    /// As [`Link::announce`].
+    pub(super) async fn connection_id(
+        &mut self,
+        trace: &mut Trace,
+    ) -> Result<(u64, Instant), Failure> {
         if let Some((id, until)) = self.connection
             && Instant::now() < until
         {
-            return Ok(id);
+            return Ok((id, until));
         }
         let encode = |transaction_id, out: &mut Vec<u8>| {
             Request::Connect { transaction_id }.encode(out);
@@ -183,54 +224,76 @@ impl<'a> Link<'a> {
             _ => None,
         };
         let begun = Instant::now();
-        let result = self.exchange("connect", encode, read, trace).await;
-        trace.step("connect", result.is_ok(), begun.elapsed());
-        let (id, round_trip) = result?;
+        let (mut sends, deadline) = (self.sends(), self.deadline);
+        let result = self.exchange("connect", encode, read, &mut sends, deadline, trace).await;
+        trace.step("connect", matches!(result, Ok(Some(_))), begun.elapsed());
+        let answered = result?.ok_or_else(|| self.no_reply("connect", &sends, 0))?;
+        let (id, round_trip) = answered;
         trace.timing.connect = Some(round_trip);
-        self.connection = Some((id, Instant::now() + limits::UDP_CONNECTION_LIFE));
-        Ok(id)
+        let until = Instant::now() + limits::UDP_CONNECTION_LIFE;
+        self.connection = Some((id, until));
+        Ok((id, until))
     }
 
-    /// Sends until an answer comes. Each send has a transaction id of its own, so that the time of
-    /// the round trip is that of the very datagram that was answered.
+    /// Sends until an answer comes; `None` when a further send would be later than `good_until`.
+    /// Each send has a transaction id of its own, so that the time of the round trip is that of
+    /// the very datagram that was answered.
     async fn exchange<T>(
         &mut self,
         step: &'static str,
         encode: impl Fn(u32, &mut Vec<u8>),
         read: impl Fn(&Reply<'_>) -> Option<T>,
+        sends: &mut Sends,
+        good_until: Instant,
         trace: &mut Trace,
-    ) -> Result<(T, Duration), Failure> {
-        let Udp { mut wait, sends_max, .. } = self.client.settings().udp;
-        let seen = trace.udp.get_or_insert_default();
-        let strays_before = seen.strays;
-        let mut sends: Vec<(u32, Instant)> = Vec::new();
+    ) -> Result<Option<(T, Duration)>, Failure> {
+        let strays_before = trace.udp.get_or_insert_default().strays;
         let mut packet = Vec::new();
-        for _ in 0..sends_max.min(limits::UDP_SENDS_MAX) {
+        while sends.left > 0 {
             let transaction_id = transaction_id()?;
             packet.clear();
             encode(transaction_id, &mut packet);
             let sent = self.socket.send(&packet).await;
             sent.map_err(|error| connect::failure(self.address, &error))?;
+            self.note(true, &packet, trace);
+            let seen = trace.udp.get_or_insert_default();
             seen.sent += 1;
-            seen.retransmits += u32::from(!sends.is_empty());
-            sends.push((transaction_id, Instant::now()));
+            seen.retransmits += u32::from(!sends.made.is_empty());
+            sends.made.push((transaction_id, Instant::now()));
+            sends.left -= 1;
 
-            let until = self.deadline.min(Instant::now() + wait);
-            if let Some(answer) = self.receive(step, &sends, until, &read, seen).await? {
-                return Ok(answer);
+            let until = self.deadline.min(Instant::now() + sends.wait);
+            if let Some(answer) = self.receive(step, &sends.made, until, &read, trace).await? {
+                return Ok(Some(answer));
             }
-            if Instant::now() >= self.deadline {
+            let now = Instant::now();
+            if now >= self.deadline {
                 break;
             }
-            wait = wait.saturating_mul(2);
+            sends.wait = sends.wait.saturating_mul(2);
+            if now >= good_until && sends.left > 0 {
+                return Ok(None);
+            }
         }
-        let (after, count) = (self.started.elapsed().as_secs_f64().round(), sends.len());
-        let useless = match seen.strays - strays_before {
+        let strays = trace.udp.get_or_insert_default().strays - strays_before;
+        Err(self.no_reply(step, sends, strays))
+    }
+
+    fn no_reply(&self, step: &'static str, sends: &Sends, strays: u32) -> Failure {
+        let (after, count) = (self.started.elapsed().as_secs_f64().round(), sends.made.len());
+        let useless = match strays {
             0 => String::new(),
             strays => format!(", {strays} of no use received"),
         };
         let text = format!("no reply to {step} after {after} s ({count} datagrams sent{useless})");
-        Err(Failure::new(Kind::Timeout, step, text))
+        Failure::new(Kind::Timeout, step, text)
+    }
+
+    /// Keeps a datagram for who wants to see the bytes.
+    fn note(&self, is_ours: bool, bytes: &[u8], trace: &mut Trace) {
+        if self.client.settings().keeps_body && trace.datagrams.len() < limits::DATAGRAMS_KEPT {
+            trace.datagrams.push((is_ours, bytes.to_vec()));
+        }
     }
 
     /// Waits for an answer to one of `sends`; `None` when none came before `until`.
@@ -240,14 +303,17 @@ impl<'a> Link<'a> {
         sends: &[(u32, Instant)],
         until: Instant,
         read: impl Fn(&Reply<'_>) -> Option<T>,
-        seen: &mut UdpTrace,
+        trace: &mut Trace,
     ) -> Result<Option<(T, Duration)>, Failure> {
-        while seen.strays < limits::UDP_STRAYS_MAX {
+        while trace.udp.get_or_insert_default().strays < limits::UDP_STRAYS_MAX {
             let received = timeout_at(until, self.socket.recv(&mut self.buffer)).await;
             let Ok(received) = received else { return Ok(None) };
             let length = received.map_err(|error| connect::failure(self.address, &error))?;
+            let datagram = &self.buffer[..length];
+            self.note(false, datagram, trace);
+            let seen = trace.udp.get_or_insert_default();
             seen.received += 1;
-            let Some(reply) = Reply::decode(&self.buffer[..length]) else {
+            let Some(reply) = Reply::decode(datagram) else {
                 seen.strays += 1;
                 continue;
             };
@@ -255,6 +321,9 @@ impl<'a> Link<'a> {
                 seen.strays += 1;
                 continue;
             };
+            if self.client.settings().keeps_body {
+                trace.body = datagram.to_vec();
+            }
             if let Reply::Error { reason, .. } = reply {
                 let reason = reason.trim_ascii_end();
                 let end = reason.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here should stop")]
 
+#[path = "process/examples.rs"]
+mod examples;
 #[path = "process/query.rs"]
 mod query;
+#[path = "process/terminal.rs"]
+mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};

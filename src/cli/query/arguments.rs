@@ -14,10 +14,12 @@ pub const LENIENT: &[super::super::arguments::Lenient] = &[("--retry", "0")];
     example = "{command_name} -t udp://t.example:6969\n  announce a random hash, and leave again",
     example = "{command_name} -s -H @hashes.txt -t https://t.example/announce",
     example = "{command_name} -b -f trackers.txt -j 50\n  all trackers in a file, fifty at once",
+    example = "{command_name} check udp://127.0.0.1:6969 http://127.0.0.1:6969/announce",
     example = "{command_name} -c 20 -i 0.5 -t udp://t.example:6969\n  latency, like ping",
     note = "Exit codes: 0 good, 1 failed, 2 usage, 3 refused, 4 dns, 5 connect, 6 timeout, 7 tls,
   8 http, 9 malformed, 10 unsupported, 11 findings with --strict, 12 part of a batch failed.
-  Every option can come from the environment too: WILDKAT_TRACKER for --tracker."
+  Every option can come from the environment too: WILDKAT_TRACKER for --tracker. Proxies are
+  read from http_proxy, https_proxy, all_proxy and no_proxy, too."
 )]
 pub struct QueryArguments {
     /// announce URL: http, https or udp; several make a batch
@@ -102,6 +104,14 @@ pub struct QueryArguments {
     /// hashes in one scrape over HTTP: a number, or auto (default auto, 50)
     #[argh(option)]
     pub scrape_chunk: Option<String>,
+
+    /// have a scripted conversation with a tracker of your own; several URLs of one tracker are
+    /// held against each other. Also: {command_name} check URL…
+    #[argh(switch)]
+    pub check: bool,
+    /// with --check: the trackers are mine, do not ask
+    #[argh(switch, short = 'y')]
+    pub yes: bool,
 
     /// show the peers
     #[argh(switch, short = 'p')]
@@ -200,6 +210,21 @@ pub struct QueryArguments {
     /// address in place of what DNS says, HOST:PORT:ADDRESS; may be repeated
     #[argh(option)]
     pub resolve: Vec<String>,
+    /// ask every address of each tracker, and compare
+    #[argh(switch)]
+    pub all_addresses: bool,
+    /// name server to ask in place of the system's, ADDRESS or ADDRESS:PORT; may be repeated
+    #[argh(option)]
+    pub name_server: Vec<String>,
+    /// hold the URL against what its host says of its tracker in DNS (BEP 34)
+    #[argh(switch)]
+    pub dns_pref: bool,
+    /// proxy for HTTP trackers, as URL: http, https, socks5 or socks5h; empty for none
+    #[argh(option, short = 'x')]
+    pub proxy: Option<String>,
+    /// hosts, domains and networks asked without proxy, separated by commas
+    #[argh(option)]
+    pub noproxy: Option<String>,
     /// address to ask from
     #[argh(option)]
     pub bind: Option<String>,

@@ -151,7 +151,11 @@ fn announce_row(report: &Report, view: &View) -> Vec<String> {
         text(report.protocol),
         crate::query::event_name(ask.event).unwrap_or("none").to_owned(),
         ask.info_hash.to_string(),
-        text(report.trace.remote.as_ref().map(|remote| remote.address)),
+        report
+            .trace
+            .remote
+            .as_ref()
+            .map_or_else(|| text(report.pinned), |remote| remote.address.to_string()),
         report.attempts.to_string(),
     ]);
     row

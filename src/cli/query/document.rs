@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::view::View;
 use crate::query::certificate::{Certificate, TlsReport};
-use crate::query::failure::{Failure, Retry};
+use crate::query::failure::{Failure, Kind, Retry};
 use crate::query::identity::client_of;
 use crate::query::question::{Announce, Question};
 use crate::query::repeat::Repeated;
@@ -199,6 +199,7 @@ fn frame(report: &Report, view: &View) -> Value {
             "peer_id": text::hex(&report.identity.peer_id.0),
         },
         "remote": remote,
+        "pinned_address": report.pinned.map(|ip| ip.to_string()),
         "timing_ms": timing,
         "attempts": report.attempts,
         "steps": steps,
@@ -219,6 +220,7 @@ fn http(http: &HttpTrace, report: &Report, view: &View) -> Value {
         .collect();
     json!({
         "url": view.hide(report, &http.url),
+        "proxy": http.proxy,
         "status": http.status,
         "reason": http.reason,
         "version": http.version,
@@ -303,6 +305,14 @@ pub fn batch_summary(reports: &[Report], started_at: i64, duration_ms: f64) -> V
         json!({ "min": rounded(min), "avg": rounded(avg), "max": rounded(max),
                 "p50": rounded(p50), "p95": rounded(p95) })
     });
+    let mut failures = serde_json::Map::new();
+    for kind in Kind::ALL {
+        let of_kind = |report: &&Report| report.failure.as_ref().is_some_and(|f| f.kind == kind);
+        let count = reports.iter().filter(of_kind).count();
+        if count > 0 {
+            failures.insert(kind.name().to_owned(), count.into());
+        }
+    }
     json!({
         "schema": SCHEMA,
         "kind": "batch",
@@ -311,6 +321,7 @@ pub fn batch_summary(reports: &[Report], started_at: i64, duration_ms: f64) -> V
         "total": reports.len(),
         "succeeded": succeeded,
         "failed": reports.len() - succeeded,
+        "failures": failures,
         "response_time_ms": response_time,
     })
 }

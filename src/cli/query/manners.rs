@@ -1,6 +1,6 @@
 //! The options about how to ask: times, sizes, addresses, TLS, and when to try again.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +8,11 @@ use super::super::Exit;
 use super::arguments::QueryArguments;
 use super::meant::usage;
 use crate::limits::query as limits;
-use crate::query::question::{Family, Http, Settings, Tls, Udp};
+use crate::query::question::{Family, Http, Proxies, Settings, Tls, Udp};
 use crate::query::retry::Rules;
+
+/// Where name servers listen.
+const DNS_PORT: u16 = 53;
 
 /// A number of seconds as typed.
 pub fn seconds(name: &str, given: Option<f64>) -> Result<Option<Duration>, Exit> {
@@ -42,7 +45,10 @@ pub fn rules(arguments: &QueryArguments) -> Result<Rules, Exit> {
 }
 
 /// Bounds and manners of each question.
-pub fn settings(arguments: &QueryArguments) -> Result<Settings, Exit> {
+pub fn settings(
+    arguments: &QueryArguments,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, Exit> {
     let default = Settings::default();
     let udp = udp(arguments, default.udp)?;
     let bep_15_total = udp.wait.saturating_mul((1 << limits::UDP_SENDS_BEP_15) - 1);
@@ -61,13 +67,46 @@ pub fn settings(arguments: &QueryArguments) -> Result<Settings, Exit> {
             _ => Family::Any,
         },
         resolve: arguments.resolve.iter().map(|text| resolve(text)).collect::<Result<_, _>>()?,
+        name_servers: arguments
+            .name_server
+            .iter()
+            .map(|text| name_server(text))
+            .collect::<Result<_, _>>()?,
+        asks_preference: arguments.dns_pref,
         bind: bind.transpose()?,
+        proxies: proxies(arguments, environment),
         http: http(arguments, &default.http)?,
         tls: tls(arguments)?,
         udp,
         redact: !arguments.no_redact,
         keeps_body: arguments.verbose > 1 || ["raw", "decoded"].contains(&&*arguments.format),
         ..default
+    })
+}
+
+/// The proxies named by the options, or else by the variables that all programs read.
+fn proxies(arguments: &QueryArguments, environment: &dyn Fn(&str) -> Option<String>) -> Proxies {
+    let variable = |name: &str| environment(name).or_else(|| environment(&name.to_uppercase()));
+    let of = |name: &str| match &arguments.proxy {
+        Some(url) => url.clone(),
+        None => variable(name).or_else(|| variable("all_proxy")).unwrap_or_default(),
+    };
+    let except = arguments.noproxy.clone().or_else(|| variable("no_proxy"));
+    Proxies {
+        http: of("http_proxy"),
+        https: of("https_proxy"),
+        except: except.unwrap_or_default(),
+        is_for_all: arguments.proxy.as_ref().is_some_and(|url| !url.is_empty()),
+    }
+}
+
+fn name_server(text: &str) -> Result<SocketAddr, Exit> {
+    let address = || {
+        let ip: IpAddr = text.trim_matches(['[', ']']).parse().ok()?;
+        Some(SocketAddr::new(ip, DNS_PORT))
+    };
+    text.parse().ok().or_else(address).ok_or_else(|| {
+        usage(format!("--name-server is an address like 192.0.2.53 or [::1]:5353, not {text:?}"))
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::Exit;
 use super::arguments::QueryArguments;
+use super::check::Script;
 use super::manners;
 use super::view::View;
 use crate::limits::query as limits;
@@ -26,6 +27,8 @@ pub struct Meant {
     pub settings: Settings,
     /// One question a tracker, in the order of the list; those of no use have failed already.
     pub entries: Vec<Entry>,
+    /// Whether each address of each tracker is asked.
+    pub has_all_addresses: bool,
     /// What the run is.
     pub mode: Mode,
     /// How the results are shown and judged.
@@ -42,6 +45,16 @@ pub enum Entry {
     Failed(Box<Report>),
 }
 
+impl Entry {
+    /// Whom to ask, where that can be told.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Entry::Job(job) => Some(&job.target),
+            Entry::Failed(_) => None,
+        }
+    }
+}
+
 /// What the run is.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode {
@@ -51,6 +64,8 @@ pub enum Mode {
     Batch(Plan),
     /// One tracker, many times.
     Repeat(Pace),
+    /// Trackers of one's own, step by step.
+    Check(Script),
 }
 
 pub fn usage(text: impl std::fmt::Display) -> Exit {
@@ -65,20 +80,32 @@ fn of_failure(failure: &Failure) -> Exit {
 ///
 /// # Errors
 /// A usage error that names the fault.
-pub fn check(arguments: &QueryArguments) -> Result<Meant, Exit> {
+pub fn check(
+    arguments: &QueryArguments,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Meant, Exit> {
     check_combinations(arguments)?;
-    let settings = manners::settings(arguments)?;
+    let settings = manners::settings(arguments, environment)?;
     let mut notes = Vec::new();
     let torrent = torrent(arguments)?;
     let info_hashes = info_hashes(arguments, torrent.as_ref(), &mut notes)?;
+    let first = info_hashes.first().copied().unwrap_or(InfoHash([0; 20]));
     let question = question(arguments, info_hashes, &mut notes)?;
     let urls = urls(arguments, torrent.as_ref())?;
-    let is_batch = arguments.batch || arguments.tracker.len() > 1 || arguments.tracker.is_empty();
+    let is_batch = arguments.batch
+        || arguments.tracker.len() > 1
+        || arguments.tracker.is_empty()
+        || arguments.all_addresses
+        || arguments.check;
     let entries = entries(arguments, &question, urls, is_batch, &mut notes)?;
     warn_of_falsehood(&question, &entries, &mut notes);
-    let mode = mode(arguments, is_batch)?;
+    if arguments.insecure {
+        notes.push("--insecure: whoever answers over HTTPS may be anybody".to_owned());
+    }
+    let mode = mode(arguments, first, is_batch)?;
     let view = View::of(arguments, is_batch)?;
-    Ok(Meant { settings, entries, mode, view, notes })
+    let has_all_addresses = arguments.all_addresses;
+    Ok(Meant { settings, entries, has_all_addresses, mode, view, notes })
 }
 
 fn check_combinations(arguments: &QueryArguments) -> Result<(), Exit> {
@@ -95,9 +122,16 @@ fn check_combinations(arguments: &QueryArguments) -> Result<(), Exit> {
             arguments.tracker.is_empty() && !arguments.batch && !has_source,
             "which tracker? Give --tracker URL, or --batch with --file",
         ),
+        (
+            arguments.check
+                && (arguments.batch || is_scrape || is_repeat || arguments.retry.is_some()),
+            "--check has a script of its own: it goes with --tracker, and not with --batch, \
+             --scrape, --count, --watch or --retry",
+        ),
         (arguments.only_ipv4 && arguments.only_ipv6, "-4 and -6 exclude each other"),
         (
-            is_repeat && (arguments.batch || arguments.tracker.len() > 1),
+            is_repeat
+                && (arguments.batch || arguments.tracker.len() > 1 || arguments.all_addresses),
             "--count and --watch ask one tracker",
         ),
         (
@@ -161,6 +195,10 @@ fn info_hashes(
     }
     if found.is_empty() && !arguments.hash.is_empty() {
         return Err(usage("there is no info-hash in what --hash names"));
+    }
+    if found.is_empty() && arguments.check {
+        // The script makes its own.
+        return Ok(vec![InfoHash([0; 20])]);
     }
     if found.is_empty() {
         let random = input::random_info_hash().map_err(|f| Exit::Failed(f.message))?;
@@ -340,10 +378,16 @@ fn identity(arguments: &QueryArguments) -> Result<Identity, Exit> {
     Ok(identity)
 }
 
-fn mode(arguments: &QueryArguments, is_batch: bool) -> Result<Mode, Exit> {
+fn mode(arguments: &QueryArguments, info_hash: InfoHash, is_batch: bool) -> Result<Mode, Exit> {
+    if arguments.check {
+        let source = arguments.torrent.is_some() || arguments.magnet.is_some();
+        let given = source || !arguments.hash.is_empty();
+        let info_hash = Some(info_hash).filter(|_| given);
+        return Ok(Mode::Check(Script { is_agreed: arguments.yes, info_hash }));
+    }
     if arguments.count.is_some() || arguments.watch {
-        let count = arguments.count.unwrap_or(limits::COUNT_MAX);
-        if !(1..=limits::COUNT_MAX).contains(&count) {
+        let count = arguments.count.filter(|_| !arguments.watch);
+        if count.is_some_and(|count| !(1..=limits::COUNT_MAX).contains(&count)) {
             return Err(usage(format!("--count is 1 to {}", limits::COUNT_MAX)));
         }
         let interval = manners::seconds("--interval", arguments.interval)?;

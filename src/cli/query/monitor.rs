@@ -127,7 +127,9 @@ fn labels(report: &Report) -> String {
         Some(_) => "ipv6",
         None => "",
     };
-    format!("tracker=\"{tracker}\",protocol=\"{protocol}\",family=\"{family}\"")
+    // Where each address is asked, the series would have one name without it.
+    let address = report.pinned.map(|ip| format!(",address=\"{ip}\"")).unwrap_or_default();
+    format!("tracker=\"{tracker}\",protocol=\"{protocol}\",family=\"{family}\"{address}")
 }
 
 /// `key=value` of each figure in one line, or the values of `keys` alone.

@@ -14,15 +14,22 @@ use crate::query::identity::client_of;
 use crate::query::question::Question;
 use crate::query::repeat::Repeated;
 use crate::query::report::{Peer, Report};
+use crate::query::resolve::is_public;
 use crate::query::statistics::{Summary, ms};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const FAIR: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const FAIR: Style = AnsiColor::Yellow.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
 const TITLE: Style = AnsiColor::Blue.on_default().bold();
 
-fn painted(style: Style, text: impl Display) -> String {
+pub fn painted(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// What is told, of whom, and a rule below.
+pub fn title(what: &str, tracker: &str, view: &View) -> String {
+    let rule = if view.is_ascii { "-" } else { "─" }.repeat(60);
+    format!("{} {tracker}\n{rule}\n", painted(TITLE, what))
 }
 
 /// Lines of a label and a value.
@@ -58,9 +65,7 @@ pub fn of_report(report: &Report, view: &View) -> String {
         Question::Scrape(ask) if ask.is_full() => "FULL SCRAPE".to_owned(),
         Question::Scrape(_) => "SCRAPE".to_owned(),
     };
-    let rule = if view.is_ascii { "-" } else { "─" }.repeat(60);
-    let tracker = view.tracker(report);
-    let _ = writeln!(rows.0, "{} {tracker}\n{rule}", painted(TITLE, title));
+    rows.0.push_str(&self::title(&title, &tracker(report, view), view));
     let result = match &report.failure {
         None => painted(GOOD, "answered"),
         Some(failure) if view.verdict.is_ok(report) => {
@@ -75,6 +80,7 @@ pub fn of_report(report: &Report, view: &View) -> String {
     if let Some(remote) = &report.trace.remote {
         rows.row("address", remote.address);
     }
+    rows.some("proxy", report.trace.http.as_ref().and_then(|http| http.proxy.as_ref()));
     rows.row("time", time(report, view));
     if report.attempts > 1 {
         rows.row("attempts", report.attempts);
@@ -164,7 +170,11 @@ fn peers(peers: &[Peer], view: &View) -> String {
             Some(name) => format!("{name}:{} ({})", peer.port, peer.ip),
             None => address,
         };
-        let odd = if peer.port == 0 { " (port 0)" } else { "" };
+        let odd = match peer.port {
+            0 => " (port 0)",
+            _ if !is_public(peer.ip) => " (private or reserved)",
+            _ => "",
+        };
         let client = peer
             .peer_id
             .as_ref()
@@ -251,9 +261,15 @@ fn findings(report: &Report, view: &View, rows: &mut Rows) {
     }
 }
 
+/// The tracker, and the one address of it that was asked.
+fn tracker(report: &Report, view: &View) -> String {
+    let pinned = report.pinned.map(|ip| format!(" at {ip}")).unwrap_or_default();
+    format!("{}{pinned}", view.tracker(report))
+}
+
 /// One report of a batch in one line.
 pub fn line(report: &Report, view: &View) -> String {
-    let tracker = view.tracker(report);
+    let tracker = tracker(report, view);
     match &report.failure {
         None => {
             let (ok, time) = (if view.is_ascii { "ok" } else { "✓" }, ms(report.response_time()));
@@ -301,7 +317,7 @@ pub fn summary(reports: &[Report], took: Duration, view: &View) -> String {
                     rating(ms(report.response_time()), view).0,
                     rounded(ms(report.response_time())),
                 ),
-                view.tracker(report),
+                tracker(report, view),
                 number(answer.and_then(|answer| answer.seeders)),
                 number(answer.and_then(|answer| answer.leechers)),
                 report.findings.len().to_string(),
@@ -321,7 +337,7 @@ pub fn summary(reports: &[Report], took: Duration, view: &View) -> String {
         for report in of_kind {
             let why = report.failure.as_ref().map(|failure| failure.message.as_str());
             let why = view.hide(report, why.unwrap_or_default());
-            let _ = writeln!(text, "    {}: {why}", view.tracker(report));
+            let _ = writeln!(text, "    {}: {why}", tracker(report, view));
         }
     }
     text

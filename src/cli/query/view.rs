@@ -98,6 +98,9 @@ impl View {
                 return Err(usage(format!("--csv-table is summary or peers, not {other:?}")));
             }
         };
+        if arguments.check && ![Format::Table, Format::Json, Format::Ndjson].contains(&format) {
+            return Err(usage("--check goes with -o table, json or ndjson"));
+        }
         if is_batch && [Format::Raw, Format::Decoded, Format::Nagios].contains(&format) {
             return Err(usage("-o raw, -o decoded and --nagios are for one tracker"));
         }
@@ -291,7 +294,7 @@ impl Verdict {
             FailOn::None => 0,
             _ if failed == total => 1,
             FailOn::Any if failed > 0 => 12,
-            FailOn::Share(share) if percent >= share => 12,
+            FailOn::Share(share) if failed > 0 && percent >= share => 12,
             _ if self.is_strict && reports.iter().any(Report::has_faults) => 11,
             _ => 0,
         };

@@ -6,16 +6,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{arguments, free_port, output, signal, start, wildkat};
+use super::{arguments, free_port, output, start, wildkat};
 
 const HASH: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
 /// A tracker of ours, and its port.
-fn tracker() -> (super::Tracker, u16) {
+pub fn tracker() -> (super::Tracker, u16) {
     let port = free_port();
     let (tracker, _) = start(&arguments(port, free_port()));
     (tracker, port)
@@ -25,7 +24,7 @@ fn query(words: &[&str]) -> (Option<i32>, String, String) {
     output(&[&["query"], words].concat())
 }
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     let document: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text:?}"));
     let schema = include_str!("../../../docs/query.schema.json");
     let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
@@ -36,7 +35,7 @@ fn json(text: &str) -> Value {
 }
 
 /// An HTTP server that sends the same body to everybody.
-fn http_mock(body: &'static str) -> String {
+pub fn http_mock(body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -50,7 +49,7 @@ fn http_mock(body: &'static str) -> String {
 }
 
 /// A port on which nobody answers.
-fn deaf() -> (UdpSocket, String) {
+pub fn deaf() -> (UdpSocket, String) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let url = format!("udp://{}", socket.local_addr().unwrap());
     (socket, url)
@@ -338,24 +337,6 @@ fn monitors_get_their_line_and_their_code() {
 }
 
 #[test]
-fn d4_sigint_ends_a_batch_with_its_summary() {
-    let (_tracker, port) = tracker();
-    let (_socket, deaf) = deaf();
-    let good = format!("udp://127.0.0.1:{port}");
-    let words = ["query", "-o", "json", "-T", "60", "-t", &good, "-t", &deaf];
-    let child = wildkat(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut running = super::Tracker(child);
-    std::thread::sleep(Duration::from_millis(700)); // both are asked, one has answered
-    signal(&running, "-INT");
-    let mut stdout = String::new();
-    running.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-    assert_eq!(super::exit_code(&mut running), Some(130));
-    let document = json(&stdout);
-    assert_eq!((&document["succeeded"], &document["failed"]), (&1.into(), &1.into()));
-    assert_eq!(document["results"][1]["error"]["message"], "interrupted");
-}
-
-#[test]
 fn d4_closed_pipe_is_no_error() {
     let url = http_mock("d8:intervali1800ee");
     let words = ["query", "-o", "json", "-H", HASH, "-c", "50", "-i", "0", "-t", &url];
@@ -407,4 +388,118 @@ fn what_needs_no_tracker_is_told() {
         assert_eq!(code, Some(0), "{words:?}: {stderr}");
         assert!(stdout.contains(text), "{words:?}: {stdout}");
     }
+}
+
+#[test]
+fn folder_of_certificates_is_trusted_in_place_of_the_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let issued = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    fs::write(path("cert.pem"), issued.cert.pem()).unwrap();
+    fs::write(path("key"), issued.signing_key.serialize_pem()).unwrap();
+    for (name, cert) in [("own", &issued), ("other", &other)] {
+        fs::create_dir(path(name)).unwrap();
+        fs::write(path(&format!("{name}/a.crt")), cert.cert.pem()).unwrap();
+        fs::write(path(&format!("{name}/README")), "no certificate").unwrap();
+    }
+    fs::create_dir(path("empty")).unwrap();
+    let (port, https) = (free_port(), free_port());
+    let mut words = arguments(port, free_port());
+    let https_port = https.to_string();
+    let tls = ["--https-port", &https_port, "--cert", &path("cert.pem"), "--key", &path("key")];
+    words.extend(tls.map(str::to_owned));
+    let (_tracker, _) = start(&words);
+    let url = format!("https://127.0.0.1:{https}/announce");
+    for (name, code) in [("own", 0), ("other", 7), ("empty", 2), ("missing", 2)] {
+        let (found, _, stderr) = query(&["--capath", &path(name), "-t", &url]);
+        assert_eq!(found, Some(code), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn proxies_are_named_by_option_or_environment() {
+    let url = http_mock("d8:intervali1800ee");
+    // As a proxy it answers whatever it is asked, and so stands for a tracker that is nowhere.
+    let proxy = url.trim_end_matches("/announce");
+    let nowhere = "http://tracker.invalid/announce";
+    let (code, stdout, _) = query(&["-x", proxy, "-o", "json", "-t", nowhere]);
+    assert_eq!((code, json(&stdout)["http"]["proxy"].as_str()), (Some(0), Some(proxy)));
+    for variable in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "WILDKAT_PROXY"] {
+        let mut command = wildkat(&["query", "-q", "-t", nowhere]);
+        let status = command.env(variable, proxy).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{variable}");
+    }
+    let mut command = wildkat(&["query", "-o", "json", "--noproxy", "127.0.0.0/8", "-t", &url]);
+    let output = command.env("http_proxy", "http://127.0.0.1:1").output().unwrap();
+    let document = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!((&document["ok"], &document["http"]["proxy"]), (&true.into(), &Value::Null));
+    assert_eq!(query(&["-x", proxy, "-t", "udp://127.0.0.1:1"]).0, Some(10));
+    assert_eq!(query(&["-x", "ftp://h", "-t", &url]).0, Some(2));
+}
+
+#[test]
+fn check_tells_step_by_step_and_its_code_tells_the_verdict() {
+    let (_tracker, port) = tracker();
+    let (udp, http) =
+        (format!("udp://127.0.0.1:{port}"), format!("http://127.0.0.1:{port}/announce"));
+    let (code, stdout, stderr) = query(&["check", &udp, &http, "-o", "json"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert_eq!(json(&stdout)["results"].as_array().unwrap().len(), 2);
+    let (_, stdout, _) = query(&["--check", "-t", &udp, "-o", "ndjson"]);
+    assert_eq!(json(&stdout)["ok"], true);
+    let (code, stdout, _) = query(&["check", &http, "--ascii"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("ok ") && stdout.contains(" 0 failed"), "{stdout}");
+    let same = http_mock("d8:completei1e10:incompletei0e8:intervali1800e5:peers0:e");
+    assert_eq!(query(&["check", &same]).0, Some(1));
+    for (words, why) in [
+        (&["check", "udp://8.8.8.8:1"][..], "--yes"),
+        (&["check"], "which tracker"),
+        (&["check", &udp, "-o", "csv"], "ndjson"),
+        (&["check", &udp, "-s"], "script"),
+    ] {
+        let (code, _, stderr) = query(words);
+        assert_eq!(code, Some(2), "{words:?}: {stderr}");
+        assert!(stderr.contains(why), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn way_is_told_when_asked_for_and_over_udp_too() {
+    let (_tracker, port) = tracker();
+    let url = format!("http://user:swordfish@127.0.0.1:{port}/announce");
+    let (_, _, stderr) = query(&["-v", "-t", &url]);
+    assert!(stderr.contains("> user-agent: ") && stderr.contains("< content-"), "{stderr}");
+    assert!(!stderr.contains("swordfish"), "{stderr}");
+    let udp = format!("udp://127.0.0.1:{port}");
+    let (_, _, stderr) = query(&["-vv", "-t", &udp]);
+    assert!(stderr.contains("> 00 00 04 17 27 10 19 80"), "{stderr}");
+    let output = wildkat(&["query", "-o", "raw", "-t", &udp]).output().unwrap();
+    assert_eq!(output.stdout[..4], [0, 0, 0, 1]);
+    let html = http_mock("<html>");
+    let (_, _, stderr) = query(&["-v", "-t", &html]);
+    assert!(stderr.contains("3c 68 74 6d 6c 3e"), "{stderr}");
+}
+
+#[test]
+fn every_address_of_a_name_is_a_result() {
+    let (_tracker, port) = tracker(); // at 127.0.0.1 alone
+    let url = format!("http://localhost:{port}/announce");
+    let (code, stdout, _) = query(&["--all-addresses", "-o", "json", "-t", &url]);
+    assert_eq!(code, Some(0));
+    let document = json(&stdout);
+    let pinned: HashSet<&str> = document["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["pinned_address"].as_str().unwrap())
+        .collect();
+    assert!(pinned.contains("127.0.0.1"), "{pinned:?}");
+    let (_, stdout, _) = query(&["--all-addresses", "-o", "prometheus", "-t", &url]);
+    let series = stdout.lines().filter(|line| !line.starts_with('#'));
+    let series: Vec<&str> = series.map(|line| line.split(' ').next().unwrap()).collect();
+    let names: HashSet<&str> = series.iter().copied().collect();
+    assert_eq!(names.len(), series.len(), "{stdout}");
+    assert_eq!(document["succeeded"], 1);
 }

@@ -164,7 +164,7 @@ fn d4_swarm_is_empty_again_after_a_plain_announce_and_after_a_repetition() {
         assert_eq!(server.peers(), 1, "{url}");
         let client = Client::new(hasty()).unwrap();
         let (_stop, stopped) = watch::channel(false);
-        let pace = Pace { count: 3, interval: Duration::ZERO };
+        let pace = Pace { count: Some(3), interval: Duration::ZERO };
         let repeated = repeat::run(&client, job(&url), pace, stopped, |_, _| ());
         let repeated = runtime().block_on(repeated);
         assert_eq!((repeated.sent, repeated.answered), (3, 3));

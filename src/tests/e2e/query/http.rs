@@ -351,3 +351,100 @@ fn who_asks_for_strangers_reaches_public_addresses_alone() {
     assert_eq!(kind(&report), Some(Kind::Failed));
     assert_eq!(mock.asked.load(Ordering::SeqCst), 0);
 }
+
+#[test]
+fn d2_trackers_that_go_on_without_end_are_left_in_time_and_within_memory() {
+    let endless_fields = |_: &str, _, stream: &mut TcpStream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n"));
+        while stream.write_all(b"X-More: and more\r\n").is_ok() {}
+    };
+    let endless_chunks = |_: &str, _, stream: &mut TcpStream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        while stream.write_all(format!("8000\r\n{}\r\n", "0".repeat(0x8000)).as_bytes()).is_ok() {}
+    };
+    let endless_gzip = |_: &str, _, stream: &mut TcpStream| {
+        drop(stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n"));
+        let member = gzip(&vec![b'0'; 1 << 20]);
+        while stream.write_all(&member).is_ok() {}
+    };
+    let endless_interim = |_: &str, _, stream: &mut TcpStream| {
+        while stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").is_ok() {}
+    };
+    let huge_length = |_: &str, _, stream: &mut TcpStream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nd"));
+        std::thread::sleep(Duration::from_secs(5));
+    };
+    let ip = IpAddr::from([127, 0, 0, 1]);
+    for (name, mock) in [
+        ("fields", Mock::with(ip, endless_fields)),
+        ("chunks", Mock::with(ip, endless_chunks)),
+        ("gzip", Mock::with(ip, endless_gzip)),
+        ("interim replies", Mock::with(ip, endless_interim)),
+        ("a huge length", Mock::with(ip, huge_length)),
+    ] {
+        let mut settings = Settings { timeout: Duration::from_secs(4), ..hasty() };
+        settings.http.body_max = 4 << 20;
+        let begun = Instant::now();
+        let report = ask_with(settings, &mock.announce_url(), &announce());
+        let failure = report.failure.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(6), "{name}");
+        assert!([Malformed, Timeout].contains(&failure.kind), "{name}: {failure}");
+        let seen = report.trace.http.unwrap();
+        assert!(seen.body_sent <= 4 << 20 && seen.body_len <= 4 << 20, "{name}");
+    }
+}
+
+#[test]
+fn d2_redirects_round_in_rings_and_over_many_hosts_end() {
+    let hops = Arc::new(AtomicUsize::new(0));
+    let seen = hops.clone();
+    let ring = Mock::with([127, 0, 0, 1].into(), move |_, count, stream| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        let host = if count % 2 == 0 { "localhost" } else { "127.0.0.1" };
+        let port = stream.local_addr().unwrap().port();
+        let field = format!("Location: http://{host}:{port}/{count}/announce\r\n");
+        drop(stream.write_all(&reply("308 Elsewhere", &field, "")));
+    });
+    let report = ask(&ring.announce_url(), &announce());
+    let failure = report.failure.as_ref().unwrap();
+    assert_eq!(failure.kind, Http, "{failure}");
+    assert!(failure.message.contains("too many redirects (5)"), "{failure}");
+    assert_eq!(hops.load(Ordering::SeqCst), 6);
+    assert!(finding_ids(&report).contains(&"redirect-cross-host"));
+    assert_eq!(report.trace.http.unwrap().redirects.len(), 5);
+}
+
+#[test]
+fn body_that_makes_no_sense_is_kept_in_part_to_be_shown() {
+    let report = ask(&Mock::saying(ok("<html>".repeat(1_000))).announce_url(), &announce());
+    assert_eq!(kind(&report), Some(Malformed));
+    assert_eq!(report.trace.body.len(), crate::limits::query::BODY_SHOWN);
+    let fields = report.trace.http.unwrap();
+    assert!(fields.sent_fields.iter().any(|field| field.starts_with("user-agent: ")));
+    assert!(fields.fields.iter().any(|field| field == "content-length: 6000"));
+}
+
+#[test]
+fn what_lets_us_in_stays_with_the_tracker_and_is_not_told() {
+    let heard = Arc::new(std::sync::Mutex::new(String::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ears = heard.clone();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 4_096];
+        let length = stream.read(&mut bytes).unwrap();
+        ears.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
+        stream.write_all(&ok(PEERS)).unwrap();
+    });
+    let field = format!("Location: http://localhost:{port}/announce\r\n");
+    let mock = Mock::saying(reply("302 Found", &field, ""));
+    let mut settings = Settings { timeout: Duration::from_secs(5), ..hasty() };
+    let header = |name: &str| (name.to_owned(), "swordfish".to_owned());
+    settings.http.headers = vec![header("Authorization"), header("Cookie"), header("X-Mine")];
+    let report = ask_with(settings, &mock.announce_url(), &announce());
+    assert_eq!(kind(&report), None, "{:?}", report.failure);
+    let heard = heard.lock().unwrap().to_ascii_lowercase();
+    assert!(heard.contains("x-mine: swordfish"), "{heard}");
+    assert!(!heard.contains("authorization") && !heard.contains("cookie"), "{heard}");
+}

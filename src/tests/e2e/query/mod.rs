@@ -2,8 +2,11 @@
 //! test is named by the vector of the specification that it holds.
 
 mod batch;
+mod check;
+mod dns;
 mod foreign;
 mod http;
+mod proxy;
 mod tls;
 mod udp;
 

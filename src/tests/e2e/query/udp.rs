@@ -188,12 +188,28 @@ fn d3_datagrams_that_are_no_answer_are_strays() {
 
 #[test]
 fn d3_packets_from_another_port_are_not_heard() {
-    let url = mock("127.0.0.1", |r, _, send| {
-        // An answer from elsewhere does not even reach a connected socket.
-        send(&good(r, b""));
+    let [right, other] = [(), ()].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let url = format!("udp://{}", right.local_addr().unwrap());
+    other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let tracker = std::thread::spawn(move || {
+        let mut packet = [0; 2_048];
+        let mut refused = 0;
+        for _ in 0..2 {
+            let (length, from) = right.recv_from(&mut packet).unwrap();
+            let request = Request::decode(&packet[..length]).unwrap();
+            other.connect(from).unwrap();
+            other.send(&error(&request, "from elsewhere")).unwrap();
+            // A connected socket is nobody's to other ends, and the system tells them so.
+            let heard = other.recv(&mut [0; 16]).unwrap_err();
+            refused += u32::from(heard.kind() == std::io::ErrorKind::ConnectionRefused);
+            right.send_to(&good(&request, b""), from).unwrap();
+        }
+        refused
     });
     let report = ask(&url, &announce());
-    assert_eq!(report.trace.udp.unwrap().strays, 0);
+    assert_eq!(kind(&report), None, "{:?}", report.failure);
+    let seen = report.trace.udp.unwrap();
+    assert_eq!((seen.received, seen.strays, tracker.join().unwrap()), (2, 0, 2));
 }
 
 #[test]
@@ -270,4 +286,84 @@ fn passkey_of_a_udp_url_goes_along_as_options() {
     });
     let report = ask(&format!("{url}?passkey=swordfish"), &announce());
     assert_eq!(kind(&report), None, "{:?}", report.failure);
+}
+
+#[test]
+fn connection_id_is_not_used_for_longer_than_it_is_good() {
+    // Deaf to every announce; under a clock that is ahead, 15 s, 30 s and 60 s pass at once.
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let url = format!("udp://{}", socket.local_addr().unwrap());
+    let heard = seen.clone();
+    std::thread::spawn(move || {
+        let mut packet = [0; 2_048];
+        while let Ok((length, from)) = socket.recv_from(&mut packet) {
+            let request = Request::decode(&packet[..length]).unwrap();
+            heard.lock().unwrap().push(is_connect(&request));
+            if is_connect(&request) {
+                drop(socket.send_to(&good(&request, b""), from));
+            }
+        }
+    });
+    let mut settings = Settings { timeout: Duration::from_secs(200), ..hasty() };
+    settings.udp.wait = crate::limits::query::UDP_WAIT_BEP_15;
+    settings.udp.sends_max = 4;
+    let client = Client::new(settings).unwrap();
+    let target = Target::parse(&url).unwrap();
+    let report = runtime().block_on(async {
+        let (question, identity) = (announce(), Identity::own());
+        let asked = client.ask(&target, &question, &identity);
+        let hurry = async {
+            loop {
+                // What is under way on the socket comes first.
+                std::thread::sleep(Duration::from_millis(20));
+                tokio::task::yield_now().await;
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_secs(5)).await;
+                tokio::time::resume();
+            }
+        };
+        tokio::select! { report = asked => report, () = hurry => unreachable!() }
+    });
+    assert_eq!(kind(&report), Some(Timeout), "{:?}", report.failure);
+    let seen = seen.lock().unwrap().clone();
+    // Sent at 0, 15 and 45 s, and at 105 s under an id of its own.
+    assert_eq!(seen, [true, false, false, false, true, false]);
+}
+
+#[test]
+fn bytes_of_datagrams_are_kept_for_who_wants_to_see_them() {
+    let url = mock("127.0.0.1", |r, _, send| send(&good(r, b"")));
+    let report = ask_with(Settings { keeps_body: true, ..hasty() }, &url, &announce());
+    let lengths = report.trace.datagrams.iter().map(|(is_ours, b)| (*is_ours, b.len()));
+    assert_eq!(lengths.collect::<Vec<_>>(), [(true, 16), (false, 16), (true, 98), (false, 20)]);
+    assert_eq!(report.trace.body, report.trace.datagrams[3].1);
+    assert!(ask(&url, &announce()).trace.datagrams.is_empty());
+}
+
+#[test]
+fn flood_of_datagrams_of_no_use_ends_in_time_and_is_told() {
+    let url = mock("127.0.0.1", |_, _, send| {
+        for _ in 0..20_000 {
+            send(b"nonsense");
+        }
+    });
+    let begun = Instant::now();
+    let report = ask(&url, &announce());
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!([Some(Timeout), Some(Kind::Malformed)].contains(&kind(&report)));
+    assert!(report.failure.unwrap().message.contains("of no use"));
+}
+
+#[test]
+fn largest_datagram_is_read_and_counted() {
+    let url = mock("127.0.0.1", |r, _, send| {
+        let peers: Vec<u8> =
+            (0..10_000_u16).flat_map(|i| [8, 8, (i >> 8) as u8, i as u8, 1, 1]).collect();
+        send(&good(r, &peers));
+    });
+    let report = ask(&url, &announce());
+    let answer = report.announced().unwrap();
+    assert_eq!((answer.peers_v4, answer.peers.len()), (10_000, crate::limits::query::PEERS_MAX));
+    assert!(finding_ids(&report).contains(&"numwant-exceeded"));
 }
