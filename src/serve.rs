@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::jobs;
 use crate::jobs::reload_lists::{BadList, ListFiles};
 use crate::jobs::watch::PERIOD;
+use crate::limits;
 use crate::net::bind::{self, BindError, Bound, Purpose};
 use crate::net::tls::{self, Certificate, TlsError};
 use crate::net::{DataPlane, Refused, Shared};
@@ -29,8 +30,6 @@ use crate::stats::Stats;
 use crate::swarm::Swarms;
 use crate::tracker::Tracker;
 
-/// Descriptors that are not client connections: listening sockets, event queues, files.
-const DESCRIPTORS_RESERVED: usize = 256;
 /// Threads for the page and for jobs.
 const WEB_THREADS: usize = 2;
 /// How long everything may take to end; the workers and the page's listeners need three seconds at
@@ -347,7 +346,7 @@ fn connections_that_fit(wanted: usize) -> usize {
         Err(_) => limit.current,
     };
     let descriptors = current.map_or(usize::MAX, |current| current as usize);
-    let fitting = wanted.min(descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1));
+    let fitting = wanted.min(descriptors.saturating_sub(limits::DESCRIPTORS_RESERVED).max(1));
     if fitting < wanted {
         tracing::warn!(
             "room for {fitting} connections instead of {wanted}: raise the limit on open files \

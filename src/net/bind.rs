@@ -9,13 +9,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::udp::message::ask_for_destination;
+use crate::limits;
 
-/// Connections the kernel keeps for us until we accept them. It caps the number at
-/// `net.core.somaxconn`, usually 4,096.
-const BACKLOG: i32 = 4_096;
-/// Bytes of datagrams the kernel keeps for each UDP socket: some 20,000 announces, 0.1 s of a very
-/// busy tracker. It caps the number at `net.core.rmem_max`.
-const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 /// How long a port in use is asked for again: the sockets that a ring holds are closed a moment
 /// after its process has died, and who restarts a tracker that was killed should not have to wait.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
@@ -156,7 +151,7 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     if kind == Type::DGRAM {
         // The kernel takes what it can get; a smaller buffer only loses more in a burst.
-        let _ = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER);
+        let _ = socket.set_recv_buffer_size(limits::UDP_RECEIVE_BUFFER);
         if address.ip().is_unspecified() {
             // So that a reply can leave from the address that was asked.
             ask_for_destination(&socket, address.is_ipv4())?;
@@ -166,7 +161,7 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     if kind == Type::STREAM {
-        socket.listen(BACKLOG)?;
+        socket.listen(limits::BACKLOG.cast_signed())?;
     }
     Ok(socket)
 }
