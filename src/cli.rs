@@ -4,6 +4,7 @@
 //! checks everything, and only then does anything.
 
 mod arguments;
+mod doctor;
 mod domain;
 mod memory;
 pub(crate) mod query;
@@ -24,6 +25,7 @@ A BitTorrent tracker in one file.
 Verbs:
   serve    run a tracker: UDP, HTTP and HTTPS announces and scrapes, and a page about them
   query    ask any tracker, one or many: announces, scrapes, figures, certificates
+  doctor   look this host over: what would keep a tracker down or slow, and what cures it
 
 Options:
   -h, --help       show this, or with a verb, what it takes: wildkat serve --help
@@ -81,6 +83,7 @@ fn carry_out(arguments: Vec<OsString>) -> Result<(), Exit> {
         "-V" | "--version" => Err(Exit::Told(format!("wildkat {}\n", env!("CARGO_PKG_VERSION")))),
         "-h" | "--help" | "help" => Err(Exit::Told(HELP.to_owned())),
         "" => Err(Exit::Usage(HELP.to_owned())),
+        "doctor" => doctor::run(rest, |name: &str| std::env::var(name).ok()),
         "query" => query::run(rest, |name: &str| std::env::var(name).ok()),
         unknown => Err(Exit::Usage(format!(
             "Error: there is no verb {unknown:?}; `wildkat --help` shows those there are"

@@ -16,12 +16,14 @@
 //! | [`site`] | the web ports: the live page and its figures |
 //! | [`jobs`] | work done on a tick |
 //! | [`query`] | a client that asks any tracker |
+//! | [`doctor`] | looks a host over: what would keep a tracker down or slow, and the cure |
 //! | [`serve`] | the composition root: wires every room |
 //! | [`cli`] | the command line |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod jobs;
 pub mod limits;
 pub mod net;

@@ -1,6 +1,7 @@
 //! Every bound of ours, with how it comes about. Nothing a stranger sends makes a loop, a buffer,
 //! a list or a queue larger than what stands here or what the operator set within these ranges.
 
+pub mod doctor;
 pub mod query;
 
 use crate::protocol::announce::{PEER_V4_LEN, PEER_V6_LEN};
@@ -94,3 +95,16 @@ pub const WEB_STREAMS_MAX: u32 = 32;
 pub const WEB_WINDOW: u32 = 65_535;
 /// Seconds that open requests of the web ports are given to finish when the program stops.
 pub const WEB_SHUTDOWN_SECS: u64 = 3;
+
+/// Descriptors that are not client connections: listening sockets, event queues, files.
+pub const DESCRIPTORS_RESERVED: usize = 256;
+/// Bytes a peer takes at most, with its id, in a swarm of any size.
+pub const PEER_BYTES: u64 = 128;
+/// Bytes a torrent takes at most beside its peers.
+pub const TORRENT_BYTES: u64 = 1024;
+/// Bytes of datagrams the kernel is asked to keep for each UDP socket: some 20,000 announces, 0.1 s
+/// of a very busy tracker. It caps the number at `net.core.rmem_max`.
+pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
+/// Connections the kernel is asked to keep until we accept them. It caps the number at
+/// `net.core.somaxconn`, usually 4,096.
+pub const BACKLOG: u32 = 4_096;

@@ -1,6 +1,8 @@
 //! The composition root: builds every room, wires them, starts the threads, waits, and ends them.
 //! The only file that knows all.
 
+mod manager;
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -19,7 +21,9 @@ use crate::config::{self, Config};
 use crate::jobs;
 use crate::jobs::reload_lists::{BadList, ListFiles};
 use crate::jobs::watch::PERIOD;
+use crate::limits;
 use crate::net::bind::{self, BindError, Bound, Purpose};
+use crate::net::inherit::{InheritError, Inherited};
 use crate::net::tls::{self, Certificate, TlsError};
 use crate::net::{DataPlane, Refused, Shared};
 use crate::site::listen::{self, Bounds};
@@ -29,8 +33,6 @@ use crate::stats::Stats;
 use crate::swarm::Swarms;
 use crate::tracker::Tracker;
 
-/// Descriptors that are not client connections: listening sockets, event queues, files.
-const DESCRIPTORS_RESERVED: usize = 256;
 /// Threads for the page and for jobs.
 const WEB_THREADS: usize = 2;
 /// How long everything may take to end; the workers and the page's listeners need three seconds at
@@ -69,6 +71,8 @@ pub struct Addresses {
 pub enum StartError {
     /// A port cannot be had.
     Bind(BindError),
+    /// The sockets that a service manager handed over cannot be served.
+    Inherit(InheritError),
     /// The certificate or key is of no use.
     Tls(TlsError),
     /// The swarms of the last run cannot be read, or those of this one not be written.
@@ -85,6 +89,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind(error) => error.fmt(f),
+            StartError::Inherit(error) => error.fmt(f),
             StartError::Tls(error) => error.fmt(f),
             StartError::State(error) => error.fmt(f),
             StartError::List(error) => error.fmt(f),
@@ -103,6 +108,12 @@ impl std::error::Error for StartError {}
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<InheritError> for StartError {
+    fn from(error: InheritError) -> StartError {
+        StartError::Inherit(error)
     }
 }
 
@@ -138,24 +149,23 @@ impl From<io::Error> for StartError {
 
 impl Server {
     /// Serves until SIGTERM or SIGINT, and then ends in good order. On SIGHUP certificate
-    /// and lists of torrents are read again.
+    /// and lists of torrents are read again. The service manager, where there is one, hands over
+    /// sockets and is told of it.
     ///
     /// # Errors
     /// [`StartError`], before anything is served.
     pub fn run(config: Config) -> Result<(), StartError> {
+        let inherited = Inherited::from_environment()?; // while there is one thread
         let web = web_runtime()?;
         // Before any socket is bound, so that no signal finds the program half built.
         let mut signals = {
             let _context = web.enter();
             Signals::new()?
         };
-        let server = Server::start_on(web, config)?;
-        let name = loop {
-            match server.web.block_on(signals.next()) {
-                Asked::ToReload => server.reload(),
-                Asked::ToEnd(name) => break name,
-            }
-        };
+        let server = Server::start_on(web, config, inherited)?;
+        manager::tell_ready();
+        let name = server.web.block_on(server.until_asked_to_end(&mut signals));
+        manager::tell_stopping();
         tracing::info!("{name}: finishing open requests, then ending");
         server.stop();
         tracing::info!("ended");
@@ -167,10 +177,14 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start(config: Config) -> Result<Server, StartError> {
-        Server::start_on(web_runtime()?, config)
+        Server::start_on(web_runtime()?, config, Inherited::default())
     }
 
-    fn start_on(web: Runtime, mut config: Config) -> Result<Server, StartError> {
+    fn start_on(
+        web: Runtime,
+        mut config: Config,
+        mut inherited: Inherited,
+    ) -> Result<Server, StartError> {
         let certificate = config.net.tls.clone().map(Certificate::read).transpose()?.map(Arc::new);
         let tls = |certificate| tls::server_config(certificate, &["http/1.1"]).map(Arc::new);
         let tls = certificate.clone().map(tls).transpose()?;
@@ -179,8 +193,9 @@ impl Server {
         let lists = jobs::reload_lists::read(&config.tracker.lists)?;
         let (swarms, state_file) = restored_swarms(&config, clock)?;
 
-        let mut data_plane = DataPlane::bind(&config.net, tls.clone())?;
-        let web_ports = WebPorts::bind(&config)?;
+        let mut data_plane = DataPlane::bind(&config.net, tls.clone(), &mut inherited)?;
+        let web_ports = WebPorts::bind(&config, &mut inherited)?;
+        inherited.is_used_up()?;
         let backend = data_plane.backend()?;
         let moved_by = backend.to_string();
         let addresses = addresses(&data_plane, &web_ports);
@@ -219,6 +234,25 @@ impl Server {
             pages,
             web,
         })
+    }
+
+    /// Obeys signals, and gives the service manager its signs of life, until one asks for the end;
+    /// returns its name.
+    async fn until_asked_to_end(&self, signals: &mut Signals) -> &'static str {
+        let mut watchdog = manager::Watchdog::new();
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::ToReload => {
+                        manager::tell_reloading();
+                        self.reload();
+                        manager::tell_ready();
+                    }
+                    Asked::ToEnd(name) => return name,
+                },
+                () = watchdog.is_due() => watchdog.tell(self).await,
+            }
+        }
     }
 
     /// Takes up what has changed on the disk: the certificate, and, a while after this returns, the
@@ -347,7 +381,7 @@ fn connections_that_fit(wanted: usize) -> usize {
         Err(_) => limit.current,
     };
     let descriptors = current.map_or(usize::MAX, |current| current as usize);
-    let fitting = wanted.min(descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1));
+    let fitting = wanted.min(descriptors.saturating_sub(limits::DESCRIPTORS_RESERVED).max(1));
     if fitting < wanted {
         tracing::warn!(
             "room for {fitting} connections instead of {wanted}: raise the limit on open files \
@@ -364,13 +398,16 @@ struct WebPorts {
 }
 
 impl WebPorts {
-    fn bind(config: &Config) -> Result<WebPorts, BindError> {
-        let bind = |what, flag, port: Option<u16>| match port {
+    fn bind(config: &Config, inherited: &mut Inherited) -> Result<WebPorts, BindError> {
+        let mut bind = |flag, port: Option<u16>| match port {
             None => Ok(Vec::new()),
-            Some(port) => bind::tcp(Purpose { what, flag }, &config.net.hosts, port, 1),
+            Some(port) => {
+                let purpose = Purpose { what: "the page", flag };
+                bind::tcp(purpose, &config.net.hosts, port, 1, inherited)
+            }
         };
         let config::Web { http_port, http_port_otherwise, https_port, .. } = config.web;
-        let http = |port| bind("the page", "--web-http-port", port);
+        let mut http = |port| bind("--web-http-port", port);
         let bound = match (http(http_port), http_port_otherwise) {
             (Err(error), Some(otherwise)) if error.is_about_the_port() => {
                 let bound = http(Some(otherwise))?;
@@ -379,7 +416,7 @@ impl WebPorts {
             }
             (bound, _) => bound?,
         };
-        Ok(WebPorts { http: bound, https: bind("the page", "--web-https-port", https_port)? })
+        Ok(WebPorts { http: bound, https: bind("--web-https-port", https_port)? })
     }
 
     /// Starts serving `site` on `web`, until `ended` turns true.
@@ -431,8 +468,13 @@ fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {
     fn of<S>(ports: &[Bound<S>]) -> Vec<SocketAddr> {
         ports.iter().map(|bound| bound.address).collect()
     }
-    let [udp, http, https] = data_plane.addresses();
-    Addresses { udp, http, https, web_http: of(&web.http), web_https: of(&web.https) }
+    // Sockets of one address that were handed over may be more than there are workers.
+    let once = |mut addresses: Vec<SocketAddr>| {
+        addresses.dedup();
+        addresses
+    };
+    let [udp, http, https] = data_plane.addresses().map(once);
+    Addresses { udp, http, https, web_http: once(of(&web.http)), web_https: once(of(&web.https)) }
 }
 
 /// Says what listens where, and on what it runs.

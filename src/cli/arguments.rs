@@ -36,6 +36,29 @@ pub fn read<Arguments: FromArgs + ArgsInfo>(
     })
 }
 
+/// Parts `typed` into what is for a verb with these `Own` options, help among them, and what is for
+/// another verb, whose options it takes too.
+pub fn part<Own: ArgsInfo, Other: ArgsInfo>(typed: &[String]) -> [Vec<String>; 2] {
+    let (own, other) = (Flag::list::<Own>(), Flag::list::<Other>());
+    let mut parts = [Vec::new(), Vec::new()];
+    let mut typed = typed.iter();
+    while let Some(word) = typed.next() {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        let of =
+            |flags: &[Flag]| flags.iter().find(|flag| flag.is(name)).map(|flag| flag.is_switch);
+        let is_help = ["-h", "--help"].contains(&name);
+        let (part, is_switch) = match (of(&own), of(&other)) {
+            (Some(is_switch), _) => (0, is_switch),
+            (None, found) => (usize::from(!is_help), found.unwrap_or(true)),
+        };
+        parts[part].push(word.clone());
+        if !is_switch && name == word {
+            parts[part].extend(typed.next().cloned());
+        }
+    }
+    parts
+}
+
 /// argh begins its help with one line that names every option before any is explained.
 fn with_short_usage(verb: &str, help: &str) -> String {
     let explained = help.split_once('\n').map_or("", |(_usage, explained)| explained);

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-/// Bytes a peer takes at most, with its id, in a swarm of any size.
-const PEER_BYTES: u64 = 128;
-/// Bytes a torrent takes at most beside its peers.
-const TORRENT_BYTES: u64 = 1024;
+use crate::limits::{PEER_BYTES, TORRENT_BYTES};
 
 /// How many peers and torrents together take half of the memory there is: a quarter each.
 pub struct Sizes {

@@ -28,7 +28,7 @@ const STATE_INTERVAL: u32 = 300;
   \
             --http-port, and 1 for a switch. What is typed stands above it."
 )]
-struct ServeArguments {
+pub struct ServeArguments {
     /// address to listen on; IPv4 or IPv6, several by commas; all IPv4 addresses when absent
     #[argh(option, default = "String::new()")]
     host: String,
@@ -167,6 +167,10 @@ pub struct Checked {
     pub meant: Config,
     /// What was typed and has no effect.
     pub warnings: Vec<String>,
+    /// The certificate and key that were named, whether or not a port needs them.
+    pub pair: Option<TlsFiles>,
+    /// The public host that was named.
+    pub domain: Option<String>,
 }
 
 /// The configuration that `typed` and `environment` mean.
@@ -177,7 +181,28 @@ pub fn config(
     typed: &[String],
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Checked, Exit> {
+    let checked = read(typed, environment)?;
+    checked.meant.net.tls.as_ref().map_or(Ok(()), check_files)?;
+    Ok(checked)
+}
+
+/// As [`config`], but files may be missing: whoever looks for what is wrong finds that too.
+///
+/// # Errors
+/// As [`config`].
+pub fn read(
+    typed: &[String],
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Checked, Exit> {
     arguments::read::<ServeArguments>("serve", typed, &[], environment)?.check()
+}
+
+fn check_files(files: &TlsFiles) -> Result<(), Exit> {
+    for (name, path) in [("cert", &files.cert), ("key", &files.key)] {
+        let text = format!("{name} file not found: {}", path.display());
+        refuse_if(!path.is_file(), &text)?;
+    }
+    Ok(())
 }
 
 impl ServeArguments {
@@ -191,7 +216,9 @@ impl ServeArguments {
         let net = self.net(tls, &domain)?;
         let web = self.web(&domain);
         let (tracker, swarm, state) = (self.tracker(), self.swarm(), self.state());
-        Ok(Checked { meant: Config { tracker, swarm, state, net, web }, warnings })
+        let named = (!self.domain.is_empty()).then(|| domain.host().to_owned());
+        let meant = Config { tracker, swarm, state, net, web };
+        Ok(Checked { meant, warnings, pair: self.pair(), domain: named })
     }
 
     fn check_members_site(&self) -> Result<(), Exit> {
@@ -215,22 +242,19 @@ impl ServeArguments {
         )
     }
 
+    fn pair(&self) -> Option<TlsFiles> {
+        let (cert, key) = (self.cert.clone()?, self.key.clone()?);
+        Some(TlsFiles { cert, key })
+    }
+
     /// The certificate and key, where a port needs them.
     fn tls(&self) -> Result<Option<TlsFiles>, Exit> {
-        let files = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.clone(), key: key.clone() }),
-            _ => None,
-        };
+        let files = self.pair();
         let without = |port: u16| port != 0 && files.is_none();
         refuse_if(without(self.https_port), "--https-port requires --cert and --key")?;
         refuse_if(without(self.web_https_port), "--web-https-port requires --cert and --key")?;
         let is_used = self.https_port != 0 || self.web_https_port != 0;
-        let Some(files) = files.filter(|_| is_used) else { return Ok(None) };
-        for (name, path) in [("cert", &files.cert), ("key", &files.key)] {
-            let text = format!("{name} file not found: {}", path.display());
-            refuse_if(!path.is_file(), &text)?;
-        }
-        Ok(Some(files))
+        Ok(files.filter(|_| is_used))
     }
 
     fn check_ports(&self) -> Result<(), Exit> {

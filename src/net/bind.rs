@@ -8,14 +8,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::inherit::Inherited;
 use super::udp::message::ask_for_destination;
+use crate::limits;
 
-/// Connections the kernel keeps for us until we accept them. It caps the number at
-/// `net.core.somaxconn`, usually 4,096.
-const BACKLOG: i32 = 4_096;
-/// Bytes of datagrams the kernel keeps for each UDP socket: some 20,000 announces, 0.1 s of a very
-/// busy tracker. It caps the number at `net.core.rmem_max`.
-const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 /// How long a port in use is asked for again: the sockets that a ring holds are closed a moment
 /// after its process has died, and who restarts a tracker that was killed should not have to wait.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
@@ -50,7 +46,16 @@ pub struct Purpose {
     pub flag: &'static str,
 }
 
-/// Binds UDP `port` at every one of `hosts`, with `workers` sockets each.
+impl Purpose {
+    fn failed(self, hosts: &[IpAddr], port: u16, cause: io::Error) -> BindError {
+        let ip = hosts.first().copied().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let address = SocketAddr::new(ip, port);
+        BindError { what: self.what, flag: self.flag, address, cause }
+    }
+}
+
+/// Binds UDP `port` at every one of `hosts`, with `workers` sockets each; or takes the sockets of
+/// that port that were `inherited`, wherever they listen.
 ///
 /// # Errors
 /// [`BindError`] for the first address where that fails; nothing stays bound.
@@ -59,7 +64,12 @@ pub fn udp(
     hosts: &[IpAddr],
     port: u16,
     workers: usize,
+    inherited: &mut Inherited,
 ) -> Result<Vec<Bound<UdpSocket>>, BindError> {
+    let taken = inherited.udp(port, workers).map_err(|cause| purpose.failed(hosts, port, cause))?;
+    if !taken.is_empty() {
+        return Ok(taken);
+    }
     bind_all(hosts, port, |address| group(purpose, address, workers, Type::DGRAM, Into::into))
 }
 
@@ -72,7 +82,12 @@ pub fn tcp(
     hosts: &[IpAddr],
     port: u16,
     workers: usize,
+    inherited: &mut Inherited,
 ) -> Result<Vec<Bound<TcpListener>>, BindError> {
+    let taken = inherited.tcp(port, workers).map_err(|cause| purpose.failed(hosts, port, cause))?;
+    if !taken.is_empty() {
+        return Ok(taken);
+    }
     bind_all(hosts, port, |address| group(purpose, address, workers, Type::STREAM, Into::into))
 }
 
@@ -156,7 +171,7 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     if kind == Type::DGRAM {
         // The kernel takes what it can get; a smaller buffer only loses more in a burst.
-        let _ = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER);
+        let _ = socket.set_recv_buffer_size(limits::UDP_RECEIVE_BUFFER);
         if address.ip().is_unspecified() {
             // So that a reply can leave from the address that was asked.
             ask_for_destination(&socket, address.is_ipv4())?;
@@ -166,7 +181,7 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     if kind == Type::STREAM {
-        socket.listen(BACKLOG)?;
+        socket.listen(limits::BACKLOG.cast_signed())?;
     }
     Ok(socket)
 }
@@ -233,10 +248,14 @@ mod tests {
     const PURPOSE: Purpose = Purpose { what: "tests", flag: "--test-port" };
     const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
+    fn none() -> Inherited {
+        Inherited::default()
+    }
+
     #[test]
     fn workers_share_one_port_and_families_have_the_same() {
         let hosts = [LOOPBACK, IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let bound = tcp(PURPOSE, &hosts, 0, 3).unwrap();
+        let bound = tcp(PURPOSE, &hosts, 0, 3, &mut none()).unwrap();
         assert_eq!(bound.len(), 2);
         assert_eq!(bound[0].address.port(), bound[1].address.port());
         assert!(bound.iter().all(|bound| bound.sockets.len() == 3));
@@ -244,11 +263,11 @@ mod tests {
 
     #[test]
     fn port_that_another_tracker_shares_among_its_workers_is_in_use_for_us() {
-        let udp_bound = udp(PURPOSE, &[LOOPBACK], 0, 2).unwrap();
-        let tcp_bound = tcp(PURPOSE, &[LOOPBACK], 0, 2).unwrap();
+        let udp_bound = udp(PURPOSE, &[LOOPBACK], 0, 2, &mut none()).unwrap();
+        let tcp_bound = tcp(PURPOSE, &[LOOPBACK], 0, 2, &mut none()).unwrap();
         for error in [
-            udp(PURPOSE, &[LOOPBACK], udp_bound[0].address.port(), 2).unwrap_err(),
-            tcp(PURPOSE, &[LOOPBACK], tcp_bound[0].address.port(), 2).unwrap_err(),
+            udp(PURPOSE, &[LOOPBACK], udp_bound[0].address.port(), 2, &mut none()).unwrap_err(),
+            tcp(PURPOSE, &[LOOPBACK], tcp_bound[0].address.port(), 2, &mut none()).unwrap_err(),
         ] {
             let text = error.to_string();
             assert!(text.contains("the port is in use") && text.contains("--test-port"), "{text}");
@@ -258,7 +277,7 @@ mod tests {
 
     #[test]
     fn address_of_another_machine_is_named() {
-        let error = udp(PURPOSE, &["192.0.2.1".parse().unwrap()], 0, 1).unwrap_err();
+        let error = udp(PURPOSE, &["192.0.2.1".parse().unwrap()], 0, 1, &mut none()).unwrap_err();
         assert!(error.to_string().contains("does not have that address"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Bytes between sockets and the `tracker` room: the tracker ports, and nothing else.
 //!
 //! - [`bind`]: every socket is bound before any is served, or none stays open.
+//! - [`inherit`]: sockets that a service manager has bound before us.
 //! - [`tls`]: certificates and keys.
 //! - [`proxy`]: whose word is taken for a client's address.
 //! - [`http`]: one HTTP head in, one reply out; no socket.
@@ -20,6 +21,7 @@ mod epoll;
 pub mod full_scrape;
 pub mod gzip;
 pub mod http;
+pub mod inherit;
 pub mod proxy;
 pub mod tcp;
 pub mod tls;

@@ -14,6 +14,7 @@ use super::bind::{self, BindError, Bound, Purpose};
 use super::connections::Connections;
 use super::epoll;
 use super::full_scrape::FullScrapes;
+use super::inherit::Inherited;
 use super::uring::aide::{self, Mailbox};
 use super::uring::probe::Refused;
 use super::uring::worker::{self, Pending, Start};
@@ -81,27 +82,31 @@ impl fmt::Display for Backend {
 }
 
 impl DataPlane {
-    /// Binds every port of `config`. `tls` is needed where there is an HTTPS port.
+    /// Binds every port of `config` that was not `inherited`. `tls` is needed where there is an
+    /// HTTPS port.
     ///
     /// # Errors
     /// [`BindError`] for the first port that cannot be had; none stays bound.
     pub fn bind(
         config: &config::Net,
         tls: Option<Arc<ServerConfig>>,
+        inherited: &mut Inherited,
     ) -> Result<DataPlane, BindError> {
         let (hosts, workers) = (&config.hosts[..], config.workers);
-        let tcp = |what, flag, port: Option<u16>| match port {
+        let mut tcp = |what, flag, port: Option<u16>| match port {
             None => Ok(Vec::new()),
-            Some(port) => bind::tcp(Purpose { what, flag }, hosts, port, workers),
+            Some(port) => bind::tcp(Purpose { what, flag }, hosts, port, workers, inherited),
         };
         let udp_purpose = Purpose { what: "UDP trackers' clients", flag: "--udp-port" };
+        let http = tcp("HTTP announces", "--http-port", config.http_port)?;
+        let https = tcp("HTTPS announces", "--https-port", config.https_port)?;
         Ok(DataPlane {
             udp: match config.udp_port {
                 None => Vec::new(),
-                Some(port) => bind::udp(udp_purpose, hosts, port, workers)?,
+                Some(port) => bind::udp(udp_purpose, hosts, port, workers, inherited)?,
             },
-            http: tcp("HTTP announces", "--http-port", config.http_port)?,
-            https: tcp("HTTPS announces", "--https-port", config.https_port)?,
+            http,
+            https,
             tls,
             config: config.clone(),
         })

@@ -56,7 +56,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// Reads a certificate in DER; `None` when it is none.
-    pub(super) fn decode(der: &[u8]) -> Option<Certificate> {
+    pub fn decode(der: &[u8]) -> Option<Certificate> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let key = certificate.public_key();
         let (key_type, key_bits) = describe_key(key);

@@ -46,6 +46,7 @@ mod udp;
 
 pub use client::Client;
 pub use decoded::decoded;
+pub use tls::roots as trusted_roots;
 
 pub use crate::protocol::announce::Event;
 pub use crate::protocol::http::client::event_name;

@@ -132,7 +132,10 @@ fn usage(text: String) -> Failure {
 
 /// The certificates in `files`, or else the system's, or else those built in: a static binary runs
 /// on hosts that have none.
-fn roots(files: &[std::path::PathBuf]) -> Result<RootCertStore, Failure> {
+///
+/// # Errors
+/// A [`Kind::Usage`] failure that names the file that is of no use.
+pub fn roots(files: &[std::path::PathBuf]) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     for file in files {
         for certificate in chain(file)? {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here should stop")]
 
+#[path = "process/doctor.rs"]
+mod doctor;
 #[path = "process/examples.rs"]
 mod examples;
 #[path = "process/query.rs"]

@@ -1,6 +1,7 @@
 //! A whole server on loopback, asked over real sockets: raw bytes out, raw bytes in.
 
 mod clients;
+mod doctor;
 mod epoll;
 mod page;
 mod query;
