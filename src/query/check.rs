@@ -91,8 +91,8 @@ impl Checked {
 
 /// Talks to a tracker at every URL in turn, by each family that it has an address of, and then
 /// sees whether they all lead to one and the same swarms. The swarm is `info_hash`, which nobody
-/// else should be in, or a random one for trackers that take any. `done` is told of each as it ends. When
-/// `stop` turns true, what has not begun is left out.
+/// else should be in, or a random one for trackers that take any. `done` is told of each as it
+/// ends. When `stop` turns true, what has not begun is left out.
 pub async fn run(
     client: &Arc<Client>,
     targets: Vec<Target>,
