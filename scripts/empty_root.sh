@@ -15,6 +15,7 @@ fi
 ip link set lo up
 root=$(mktemp -d)
 tracker=
+: >"$root.log"
 trap 'test -z "$tracker" || kill -9 "$tracker" 2>/dev/null; rm -rf "$root" "$root.log"' EXIT
 cp "$wildkat" "$root/wildkat"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
