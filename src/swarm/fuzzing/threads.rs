@@ -139,7 +139,7 @@ impl Turn {
             std::hint::spin_loop();
         }
         let (mut rng, mut reply) = (fastrand::Rng::with_seed(1), Peers::default());
-        let want = Want { peers: 30, other_family: true, peer_ids: true };
+        let want = Want { peers: 30, other_family: true, peer_ids: true, ..Want::default() };
         match self.operation {
             Operation::Sweep => sweep(swarms, NOW),
             Operation::Stop(arrival, count) => neighbours(arrival, count).for_each(|arrival| {
