@@ -3,57 +3,63 @@
 # Installs the Debian packages, cargo tools and the npm package it lacks, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/install.sh
 
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
-# Real clients and trackers for the end-to-end tests, tools of the smoke test, and systemd's of the
-# units.
-packages=(aria2 python3-libtorrent opentracker nodejs npm curl iproute2 util-linux systemd)
-missing=()
-for package in "${packages[@]}"; do
-  # Node may have come with npm, and from elsewhere.
-  [[ $package =~ ^(nodejs|npm)$ ]] && command -v npm >/dev/null && continue
-  dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
-done
-if ((${#missing[@]})); then
-  step "installing ${missing[*]}"
-  as_root=()
-  ((EUID)) && as_root=(sudo)
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
-fi
+step "what this machine lacks"
+# Real clients and trackers for the end-to-end tests, tools of the smoke test and the counts, and
+# systemd's of the units.
+debian aria2 python3-libtorrent opentracker curl iproute2 util-linux systemd valgrind
+# Node may be here from elsewhere than Debian.
+command -v npm >/dev/null || debian nodejs npm
 # The version stands in src/tests/e2e/query/foreign.rs too, with which the test fails.
 npm_tracker=bittorrent-tracker@11.2.3
 if [[ ! -e target/npm/node_modules/bittorrent-tracker/server.js ]]; then
-  step "installing $npm_tracker"
+  echo "installing $npm_tracker"
   mkdir -p target/npm
   # Without its scripts, which would build WebRTC for a client that is not used.
   npm install --no-audit --no-fund --ignore-scripts --prefix target/npm "$npm_tracker"
 fi
-if ! command -v cargo-nextest >/dev/null && ! cargo nextest --version >/dev/null 2>&1; then
-  step "installing cargo-nextest"
-  cargo install cargo-nextest --locked
-fi
+cargo_tool cargo-nextest 0.9.148
+cargo_tool cargo-deny 0.20.2
+cargo_tool cargo-shear 1.14.0
 
 step "format"
-cargo fmt --check
+cargo fmt --all --check
+
+step "dependencies: used, licensed, once each, without known faults"
+cargo shear
+cargo deny --exclude wildkat-fuzz check bans licenses sources
+if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
+  cargo deny --exclude wildkat-fuzz check advisories
+else
+  echo "the data base of advisories cannot be reached: not checked"
+fi
 
 step "lints, as errors"
-cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --workspace --exclude wildkat-fuzz --all-targets -- -D warnings
 
 step "documentation, warnings as errors"
 # The documentation is the house's own, private rooms included, so links to them are fine.
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items --quiet
 
+step "tests"
+cargo nextest run --locked
+
 step "benches, once each"
 cargo test --locked --benches --quiet
 
-step "release build"
-cargo build --locked --release
+step "every order of threads in the smallest tables"
+scripts/stress.sh
 
-step "smoke test of the release build"
-scripts/smoke.sh target/release/wildkat
+step "fuzz targets, ten seconds each"
+scripts/fuzz.sh 10
 
-step "tests"
-cargo nextest run --locked
-echo "all green after $SECONDS s"
+step "static build"
+scripts/release.sh
+
+step "instructions of the answer path"
+scripts/instructions.sh
+
+step "all green after $SECONDS s"

@@ -44,6 +44,74 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     ip.ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
+/// The check behind the fuzz target `forwarded_for`: the answer is that of a second reading, and
+/// what a stranger writes left of it changes nothing.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use ipnet::IpNet;
+
+    use super::{BadForwardedFor, address, client_ip};
+    use crate::limits::FORWARDED_HOPS_MAX;
+    use crate::protocol::http_head::{Head, no_fields};
+
+    /// The proxy that the connection comes from.
+    const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 1, 1));
+    /// Whom the operator trusts, by the first byte of an input.
+    const TRUSTED: [&[&str]; 4] =
+        [&["10.0.0.0/8", "fd00::/8"], &["10.1.1.1/32"], &["0.0.0.0/0", "::/0"], &[]];
+
+    /// Takes the first byte for a choice of [`TRUSTED`], and each line behind it for the value of
+    /// one `X-Forwarded-For`.
+    ///
+    /// # Panics
+    /// When the client is not who it should be.
+    pub fn check(bytes: &[u8]) {
+        let Some((first, values)) = bytes.split_first() else { return };
+        let trusted = TRUSTED[usize::from(*first) % TRUSTED.len()];
+        let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
+        let Some(client) = ask(values, &trusted) else { return };
+        assert_eq!(client, second_reading(values, &trusted));
+        let is_stranger = |ip: &IpAddr| !trusted.iter().any(|network| network.contains(ip));
+        if client.is_ok_and(|ip| is_stranger(&ip)) {
+            let forged = [b"192.0.2.99, ", values].concat();
+            assert_eq!(ask(&forged, &trusted), Some(client), "a forged address counts");
+        }
+    }
+
+    /// What [`client_ip`] says; `None` when the fields are no HTTP.
+    fn ask(values: &[u8], trusted: &[IpNet]) -> Option<Result<IpAddr, BadForwardedFor>> {
+        let mut text = b"GET / HTTP/1.1\r\n".to_vec();
+        for value in values.split(|byte| *byte == b'\n') {
+            text.extend_from_slice(&[b"X-Forwarded-For: ", value, b"\r\n"].concat());
+        }
+        text.extend_from_slice(b"\r\n");
+        let mut room = no_fields::<64>();
+        let head = Head::decode(&text, &mut room).ok()?;
+        Some(client_ip(PROXY, &head, trusted))
+    }
+
+    /// All hops as one list, the nearest first, of which the first stranger is taken.
+    fn second_reading(values: &[u8], trusted: &[IpNet]) -> Result<IpAddr, BadForwardedFor> {
+        let mut hops: Vec<&[u8]> = values.split(|byte| matches!(byte, b',' | b'\n')).collect();
+        hops.reverse();
+        hops.truncate(FORWARDED_HOPS_MAX);
+        if !trusted.iter().any(|network| network.contains(&PROXY)) {
+            return Ok(PROXY);
+        }
+        let mut last = PROXY;
+        for hop in hops {
+            last = address(hop.trim_ascii()).ok_or(BadForwardedFor)?;
+            assert_eq!(last, last.to_canonical());
+            if !trusted.iter().any(|network| network.contains(&last)) {
+                break;
+            }
+        }
+        Ok(last)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,6 +36,8 @@ pub mod text;
 mod announced;
 mod connect;
 mod decoded;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod http;
 mod preference;
 mod proxy;

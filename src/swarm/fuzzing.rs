@@ -1,9 +1,13 @@
 //! The checks behind the fuzz target `swarm_model`: bytes become operations, and each is done to
 //! the store and to a plain [`BTreeMap`], which must agree. The property tests run the same.
 //!
-//! Read [`model`] first. What a store may choose for itself is given as bounds: a peer that has
-//! expired and was not swept yet may still be counted, and may be remembered if it announces
-//! again, but it is never handed out.
+//! Read [`model`] first; [`threads`] does the like with several threads at once. What a store may
+//! choose for itself is given as bounds: a peer that has expired and was not swept yet may still
+//! be counted, and may be remembered if it announces again, but it is never handed out.
+
+mod threads;
+
+pub use threads::threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -5,21 +5,29 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::net::proxy;
 use crate::protocol::{bencode, http, http_head, metainfo, udp};
-use crate::{state, swarm};
+use crate::{query, state, swarm};
 
 /// Panics when an input is not dealt with as it should be.
 type Check = fn(&[u8]);
 
 /// Each fuzz target by the name of its file, with the check that it runs.
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 14] = [
     ("bencode", bencode::fuzzing::check),
+    ("bencode_differential", bencode::fuzzing::differential),
+    ("forwarded_for", proxy::fuzzing::check),
     ("http_head", http_head::fuzzing::check),
     ("http_query", http::fuzzing::check),
+    ("magnet", metainfo::fuzzing::link),
     ("metainfo", metainfo::fuzzing::check),
+    ("query_reply", query::fuzzing::check),
     ("state_file", state::fuzzing::check),
     ("swarm_model", swarm::fuzzing::model),
+    ("swarm_threads", swarm::fuzzing::threads),
+    ("udp_differential", udp::fuzzing::differential),
     ("udp_request", udp::fuzzing::check),
+    ("url_data", udp::fuzzing::options),
 ];
 
 #[test]
