@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
-# Real clients and trackers for the end-to-end tests, and tools of the smoke test.
-packages=(aria2 python3-libtorrent opentracker nodejs npm curl iproute2 util-linux)
+# Real clients, trackers and a browser for the end-to-end tests, and tools of the smoke test.
+packages=(aria2 chromium chromium-driver python3-libtorrent opentracker nodejs npm curl iproute2
+  util-linux)
 missing=()
 for package in "${packages[@]}"; do
   # Node may have come with npm, and from elsewhere.

@@ -1,7 +1,9 @@
 //! A whole server on loopback, asked over real sockets: raw bytes out, raw bytes in.
 
+mod browser;
 mod clients;
 mod epoll;
+mod metrics;
 mod page;
 mod query;
 mod tight;
