@@ -88,7 +88,7 @@ impl Chart {
         let summary = match peak.filter(|(_, number)| *number > 0) {
             None => "No announces yet".to_owned(),
             Some(((_, name), number)) => {
-                format!("At most {} announces, {name}", numbers::count(*number))
+                format!("Peak {}, {name}", numbers::count(*number))
             }
         };
         Chart {
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(shown(1), ("100.000%", "0.000%", false, "01"));
         assert_eq!(shown(23), ("0.000%", "100.000%", true, "23"));
         assert_eq!(chart.columns[23].tooltip, "23:00–24:00: 100 announces");
-        assert_eq!(chart.summary, "At most 100 announces, 23:00–24:00");
+        assert_eq!(chart.summary, "Peak 100, 23:00–24:00");
         assert_eq!(Chart::of_hours(&[0; 24], None).summary, "No announces yet");
     }
 }

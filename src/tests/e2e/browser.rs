@@ -150,7 +150,7 @@ fn past() -> Ledger {
     ledger.today.addresses = ledger.yesterday.addresses.clone();
     let day = day_of(now);
     ledger.past = (day - 30..day - 1)
-        .map(|number| PastDay { number, announces: 90_000 + u64::from(number % 7) * 21_000 })
+        .map(|number| PastDay { number, announces: 900_000 + u64::from(number % 7) * 160_000 })
         .collect();
     let before = ledger.past.iter().map(|day| day.announces).sum();
     ledger.before.figures.announces[0][0] = before;
