@@ -272,12 +272,12 @@ impl Server {
     }
 }
 
+/// What a run begins with, and where it is to be kept.
+type Restored = (Arc<Swarms>, Ledger, Option<Arc<StateFile>>);
+
 /// Swarms and figures as the last run has left them, where that was asked for, and empty ones
 /// otherwise.
-fn restored(
-    config: &Config,
-    clock: Clock,
-) -> Result<(Arc<Swarms>, Ledger, Option<Arc<StateFile>>), StartError> {
+fn restored(config: &Config, clock: Clock) -> Result<Restored, StartError> {
     let new_ledger = || {
         let key = [getrandom::u64(), getrandom::u64()].map(|half| half.map_err(io::Error::from));
         let [first, second] = key;

@@ -12,7 +12,7 @@ use crate::swarm::Swarms;
 
 /// Saves for ever, once in each `period`.
 pub async fn run(
-    state: Arc<StateFile>,
+    file: Arc<StateFile>,
     (swarms, stats): (Arc<Swarms>, Stats),
     clock: Clock,
     period: Duration,
@@ -21,9 +21,9 @@ pub async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let (state, swarms, stats) = (state.clone(), swarms.clone(), stats.clone());
+        let (file, swarms, stats) = (file.clone(), swarms.clone(), stats.clone());
         let saved =
-            tokio::task::spawn_blocking(move || save(&state, (&swarms, &stats), clock)).await;
+            tokio::task::spawn_blocking(move || save(&file, (&swarms, &stats), clock)).await;
         if saved.is_err() {
             tracing::error!("saving the state failed; the next time tries again");
         }
@@ -31,10 +31,10 @@ pub async fn run(
 }
 
 /// Saves once, and says what became of it.
-pub fn save(state: &StateFile, (swarms, stats): (&Swarms, &Stats), clock: Clock) {
+pub fn save(file: &StateFile, (swarms, stats): (&Swarms, &Stats), clock: Clock) {
     let start = std::time::Instant::now();
     let ledger = stats.ledger(clock::unix_secs());
-    match state.save(swarms, &ledger, clock.now()) {
+    match file.save(swarms, &ledger, clock.now()) {
         Ok(totals) => tracing::debug!(
             "state saved: {} peers in {} torrents, in {} ms",
             totals.peers,

@@ -48,15 +48,21 @@ impl Figures {
 
     /// The numbers in a row, in the order of the fields.
     pub fn words(&self) -> [u64; Figures::WORDS] {
-        let [[a, b], [c, d], [e, f]] = self.announces;
-        let Figures { bytes_sent, bytes_saved, gzip_replies, plain_replies, .. } = *self;
-        [a, b, c, d, e, f, bytes_sent, bytes_saved, gzip_replies, plain_replies]
+        let mut words = [0; Figures::WORDS];
+        words[..6].copy_from_slice(self.announces.as_flattened());
+        words[6..].copy_from_slice(&[
+            self.bytes_sent,
+            self.bytes_saved,
+            self.gzip_replies,
+            self.plain_replies,
+        ]);
+        words
     }
 
     /// What [`Figures::words`] has put in a row.
     pub fn from_words(words: [u64; Figures::WORDS]) -> Figures {
-        let [a, b, c, d, e, f, bytes_sent, bytes_saved, gzip_replies, plain_replies] = words;
-        let announces = [[a, b], [c, d], [e, f]];
+        let [.., bytes_sent, bytes_saved, gzip_replies, plain_replies] = words;
+        let announces = [0, 1, 2].map(|protocol| [words[2 * protocol], words[2 * protocol + 1]]);
         Figures { announces, bytes_sent, bytes_saved, gzip_replies, plain_replies }
     }
 }

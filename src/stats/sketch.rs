@@ -4,6 +4,11 @@
 //! An address is hashed under a key that nobody knows: who could foresee the hash of an address
 //! could choose a few that look like a billion.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "beyond 2^53 the last digits of a figure do not matter"
+)]
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -86,13 +91,15 @@ impl Sketch {
     /// About how many different addresses were taken in.
     pub fn estimate(&self) -> u64 {
         let registers = REGISTERS as f64;
-        let zeros = self.0.iter().filter(|rank| **rank == 0).count();
+        let zeros: usize = self.0.iter().map(|rank| usize::from(*rank == 0)).sum();
         let sum: f64 = self.0.iter().map(|rank| f64::from(*rank).exp2().recip()).sum();
         let raw = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
         // Few addresses are told more exactly by how many registers they have left untouched.
         let is_small = raw <= 2.5 * registers && zeros > 0;
         let estimate = if is_small { registers * (registers / zeros as f64).ln() } else { raw };
-        estimate.round() as u64
+        #[expect(clippy::cast_sign_loss, reason = "no estimate is below zero")]
+        let rounded = estimate.round() as u64;
+        rounded
     }
 }
 

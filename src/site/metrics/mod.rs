@@ -3,6 +3,11 @@
 //!
 //! - [`process`]: memory and descriptors.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "beyond 2^53 the last digits of a figure do not matter"
+)]
+
 mod process;
 
 use std::fmt;

@@ -1,6 +1,11 @@
 //! Announces over hours or days, as columns of an inline SVG. It is as wide as the page gives it:
 //! every length is a share of the whole, in per cent.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "beyond 2^53 the last digits of a figure do not matter"
+)]
+
 use super::periods::DateFigures;
 use crate::site::numbers;
 

@@ -164,7 +164,7 @@ fn server() -> TestServer {
         let path = folder.join("state");
         let file = StateFile::open(path.clone()).unwrap();
         file.save(&Swarms::new(&config.swarm), &past(), clock::Clock::start().now()).unwrap();
-        config.state = Some(crate::config::State { file: path, period: Duration::from_secs(3600) });
+        config.state = Some(crate::config::State { file: path, period: Duration::from_hours(1) });
         config.web.http_port = Some(0);
     })
 }
