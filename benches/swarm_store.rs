@@ -15,6 +15,7 @@ use wildkat::config;
 use wildkat::protocol::announce::{Peers, Role};
 use wildkat::protocol::ids::{InfoHash, PeerId};
 use wildkat::state::StateFile;
+use wildkat::stats::Ledger;
 use wildkat::swarm::store::SWEEP_STEPS;
 use wildkat::swarm::{Arrival, Swarms, Want};
 
@@ -292,7 +293,8 @@ fn state() {
         scope.spawn(|| {
             for _ in 0..3 {
                 let start = Instant::now();
-                let totals = file.save(&swarms, Now::from_secs(3_500)).expect("a disk with room");
+                let (ledger, now) = (Ledger::default(), Now::from_secs(3_500));
+                let totals = file.save(&swarms, &ledger, now).expect("a disk with room");
                 let bytes = std::fs::metadata(folder.path().join("state")).map_or(0, |it| it.len());
                 let millis = start.elapsed().as_millis();
                 println!("  written in {millis} ms: {} peers, {bytes} bytes", totals.peers);
@@ -305,7 +307,7 @@ fn state() {
     report("announces, state being written", &mut latencies);
     let before = swarms.totals();
     let start = Instant::now();
-    let (again, loaded) = file.load(&config, Now::from_secs(0)).expect("the file just written");
+    let (again, _, loaded) = file.load(&config, Now::from_secs(0)).expect("the file just written");
     println!("  read in {} ms: {loaded:?}", start.elapsed().as_millis());
     assert_eq!(again.totals(), before);
 }

@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
 step "what this machine lacks"
-# Real clients and trackers for the end-to-end tests, tools of the smoke test and the counts, and
-# systemd's of the units.
-debian aria2 python3-libtorrent opentracker curl iproute2 util-linux systemd valgrind
+# Real clients, trackers and a browser for the end-to-end tests, tools of the smoke test and the
+# counts, and systemd's of the units.
+debian aria2 chromium chromium-driver python3-libtorrent opentracker curl iproute2 util-linux \
+  systemd valgrind
 # Node may be here from elsewhere than Debian.
 command -v npm >/dev/null || debian nodejs npm
 # The version stands in src/tests/e2e/query/foreign.rs too, with which the test fails.

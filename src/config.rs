@@ -283,6 +283,9 @@ pub struct Web {
     pub https_port: Option<u16>,
     /// Where the HTTP port sends everybody instead of answering: `host[:port]`.
     pub redirect_http: Option<String>,
-    /// The host that clients reach the tracker by, for the announce URLs on the page.
-    pub public_host: String,
+    /// The host that clients reach the tracker by, for the announce URLs on the page; where there
+    /// is none, the one a visitor came to.
+    pub public_host: Option<String>,
+    /// Networks that may read the metrics. The command line defaults it to loopback; here none.
+    pub metrics_allow: Vec<IpNet>,
 }

@@ -70,7 +70,7 @@ pub const RATE_LIMIT_MAX: u32 = ((1 << 20) - 1) / 10;
 pub const TRACKER_ID_MAX: usize = 64;
 /// Most workers.
 pub const WORKERS_MAX: usize = 256;
-/// Most addresses in `--host`, and most networks in `--trusted-proxy`.
+/// Most addresses in `--host`, and most networks in `--trusted-proxy` or `--metrics-allow`.
 pub const ADDRESSES_MAX: usize = 64;
 /// Most entries of an `X-Forwarded-For` chain that are looked at, from the right.
 pub const FORWARDED_HOPS_MAX: usize = 32;

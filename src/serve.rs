@@ -16,22 +16,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{self, Config};
 use crate::jobs;
 use crate::jobs::reload_lists::{BadList, ListFiles};
 use crate::jobs::watch::PERIOD;
 use crate::limits;
 use crate::net::bind::{self, BindError, Bound, Purpose};
+use crate::net::http::Responder;
 use crate::net::inherit::{InheritError, Inherited};
 use crate::net::tls::{self, Certificate, TlsError};
 use crate::net::{DataPlane, Refused, Shared};
+use crate::site::announce::Announces;
 use crate::site::listen::{self, Bounds};
-use crate::site::{self, Site};
+use crate::site::{self, Facts, Site};
 use crate::state::{Loaded, StateError, StateFile};
-use crate::stats::Stats;
+use crate::stats::{Ledger, Stats};
 use crate::swarm::Swarms;
-use crate::tracker::Tracker;
+use crate::tracker::{Tracker, Worker};
 
 /// Threads for the page and for jobs.
 const WEB_THREADS: usize = 2;
@@ -191,7 +193,7 @@ impl Server {
         config.net.connections_max = connections_that_fit(config.net.connections_max);
         let clock = Clock::start();
         let lists = jobs::reload_lists::read(&config.tracker.lists)?;
-        let (swarms, state_file) = restored_swarms(&config, clock)?;
+        let (swarms, ledger, state_file) = restored(&config, clock)?;
 
         let mut data_plane = DataPlane::bind(&config.net, tls.clone(), &mut inherited)?;
         let web_ports = WebPorts::bind(&config, &mut inherited)?;
@@ -200,7 +202,9 @@ impl Server {
         let moved_by = backend.to_string();
         let addresses = addresses(&data_plane, &web_ports);
 
-        let stats = Stats::new(config.net.workers);
+        let epoch = clock::unix_secs().saturating_sub(clock.now().secs().into());
+        // One worker more than threads: it answers announces on the web ports.
+        let stats = Stats::new(config.net.workers + 1, ledger, epoch);
         let tracker = Tracker::new(config.tracker.clone(), swarms.clone(), lists)
             .map_err(|error| io::Error::other(error.to_string()))?;
         let tracker = Arc::new(tracker);
@@ -210,15 +214,15 @@ impl Server {
         let workers = data_plane.start(backend, &shared, &ended)?;
         web.spawn(jobs::sweep_swarms::run(swarms.clone(), clock, config.swarm.sweep_period));
         if let Some((config, file)) = config.state.as_ref().zip(state_file.clone()) {
-            web.spawn(jobs::save_state::run(file, swarms.clone(), clock, config.period));
+            let kept = (swarms.clone(), stats.clone());
+            web.spawn(jobs::save_state::run(file, kept, clock, config.period));
         }
+        web.spawn(jobs::turn_days::run(stats.clone(), clock));
         if let Some(certificate) = certificate.clone() {
             web.spawn(jobs::renew_certificate::run(certificate, PERIOD));
         }
         web.spawn(jobs::reload_lists::run(lists.clone(), PERIOD));
-        let urls = announce_urls(&config.web.public_host, &addresses);
-        let version = env!("CARGO_PKG_VERSION");
-        let site = Site::new(swarms.clone(), stats.clone(), clock, urls, version);
+        let site = site(&config, &shared, (&swarms, &addresses));
         let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
         tell(&config, &addresses, &moved_by);
         Ok(Server {
@@ -292,7 +296,7 @@ impl Server {
             }
         }
         if let Some(file) = &self.state_file {
-            jobs::save_state::save(file, &self.swarms, self.clock);
+            jobs::save_state::save(file, (&self.swarms, &self.stats), self.clock);
         }
         let pages = async { tokio::time::timeout_at(deadline, self.pages.join_all()).await };
         if self.web.block_on(pages).is_err() {
@@ -302,17 +306,23 @@ impl Server {
     }
 }
 
-/// The swarms as the last run has left them, where that was asked for.
-fn restored_swarms(
-    config: &Config,
-    clock: Clock,
-) -> Result<(Arc<Swarms>, Option<Arc<StateFile>>), StateError> {
+/// What a run begins with, and where it is to be kept.
+type Restored = (Arc<Swarms>, Ledger, Option<Arc<StateFile>>);
+
+/// Swarms and figures as the last run has left them, where that was asked for, and empty ones
+/// otherwise.
+fn restored(config: &Config, clock: Clock) -> Result<Restored, StartError> {
+    let new_ledger = || {
+        let key = [getrandom::u64(), getrandom::u64()].map(|half| half.map_err(io::Error::from));
+        let [first, second] = key;
+        Ok::<_, io::Error>(Ledger::new([first?, second?], clock::unix_secs()))
+    };
     let Some(state) = &config.state else {
-        return Ok((Arc::new(Swarms::new(&config.swarm)), None));
+        return Ok((Arc::new(Swarms::new(&config.swarm)), new_ledger()?, None));
     };
     let (path, start) = (state.file.display(), Instant::now());
     let file = StateFile::open(state.file.clone())?;
-    let (swarms, loaded) = file.load(&config.swarm, clock.now())?;
+    let (swarms, ledger, loaded) = file.load(&config.swarm, clock.now())?;
     match loaded {
         Loaded::Absent => tracing::info!("no state at {path} yet: starting without peers"),
         Loaded::Whole(restored) => tracing::info!(
@@ -330,7 +340,8 @@ fn restored_swarms(
             aside.display()
         ),
     }
-    Ok((Arc::new(swarms), Some(Arc::new(file))))
+    let ledger = ledger.map_or_else(new_ledger, Ok)?;
+    Ok((Arc::new(swarms), ledger, Some(Arc::new(file))))
 }
 
 fn web_runtime() -> io::Result<Runtime> {
@@ -449,19 +460,38 @@ impl WebPorts {
     }
 }
 
-/// The URLs that torrents may name this tracker by. Plain HTTP only where there is no HTTPS.
-fn announce_urls(host: &str, addresses: &Addresses) -> Vec<String> {
-    let port = |ports: &[SocketAddr]| ports.first().map(SocketAddr::port);
-    let with_port = |usual: u16, port: u16| match port {
-        port if port == usual => host.to_owned(),
-        port => format!("{host}:{port}"),
+/// What the web ports show, and what answers announces there.
+fn site(config: &Config, shared: &Shared, (swarms, addresses): (&Arc<Swarms>, &Addresses)) -> Site {
+    let Shared { tracker, stats, clock } = shared.clone();
+    let trusted: Arc<[_]> = config.net.trusted_proxies.clone().into();
+    let worker = Worker::new(tracker, stats.worker(config.net.workers));
+    let responder = Responder::new(worker, trusted.clone());
+    Site {
+        swarms: swarms.clone(),
+        stats,
+        clock,
+        announces: Arc::new(Announces::new(responder, trusted)),
+        facts: Arc::new(Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            public_host: config.web.public_host.clone(),
+            announce_ports: announce_ports(addresses),
+            has_state: config.state.is_some(),
+            capacity: (config.swarm.peers_total_max, config.swarm.torrents_max),
+            metrics_allow: config.web.metrics_allow.clone(),
+        }),
+    }
+}
+
+/// How torrents may name this tracker. Plain HTTP only where there is no HTTPS; the web ports only
+/// where there is no tracker port of their kind.
+fn announce_ports(addresses: &Addresses) -> Vec<(&'static str, u16)> {
+    let Addresses { udp, http, https, web_http, web_https } = addresses;
+    let port = |tracker: &[SocketAddr], web: &[SocketAddr]| {
+        tracker.first().or(web.first()).map(SocketAddr::port)
     };
-    let udp = port(&addresses.udp).map(|port| format!("udp://{host}:{port}/announce"));
-    let https =
-        port(&addresses.https).map(|port| format!("https://{}/announce", with_port(443, port)));
-    let http = port(&addresses.http).filter(|_| https.is_none());
-    let http = http.map(|port| format!("http://{}/announce", with_port(80, port)));
-    [udp, https, http].into_iter().flatten().collect()
+    let https = port(https, web_https).map(|port| ("https", port));
+    let http = port(http, web_http).filter(|_| https.is_none()).map(|port| ("http", port));
+    [port(udp, &[]).map(|port| ("udp", port)), https, http].into_iter().flatten().collect()
 }
 
 fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| wildkat::protocol::bencode::fuzzing::differential(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wildkat::protocol::bencode::fuzzing::differential(
+    input
+));

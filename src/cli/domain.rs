@@ -44,9 +44,14 @@ impl Domain {
         Ok(Domain { text: text.to_owned(), host_len })
     }
 
+    /// The host without its port, where one was given.
+    pub fn named_host(&self) -> Option<&str> {
+        Some(&self.text[..self.host_len]).filter(|host| !host.is_empty())
+    }
+
     /// The host without its port.
     pub fn host(&self) -> &str {
-        if self.text.is_empty() { "localhost" } else { &self.text[..self.host_len] }
+        self.named_host().unwrap_or("localhost")
     }
 
     /// Where the tracker's HTTP port sends people: what the operator wrote, to the letter.

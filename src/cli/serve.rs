@@ -15,6 +15,8 @@ use crate::limits;
 /// The web port taken when none was named, and the one when that may not be bound.
 const WEB_HTTP_PORT: u16 = 80;
 const WEB_HTTP_PORT_OTHERWISE: u16 = 8080;
+/// Who may read the metrics when nobody was named.
+const METRICS_ALLOW: &str = "127.0.0.0/8,::1";
 /// Seconds between two savings of the state.
 const STATE_INTERVAL: u32 = 300;
 
@@ -125,6 +127,9 @@ pub struct ServeArguments {
     /// send visitors of the page to HTTPS
     #[argh(switch)]
     web_redirect_http: bool,
+    /// network that may read /metrics on the web ports; may be repeated (default 127.0.0.0/8,::1)
+    #[argh(option)]
+    metrics_allow: Vec<String>,
     /// threads that serve announces (default: as many as there are cores)
     #[argh(option)]
     workers: Option<usize>,
@@ -214,7 +219,11 @@ impl ServeArguments {
         let warnings = self.warnings();
         let domain = Domain::parse(&self.domain)?;
         let net = self.net(tls, &domain)?;
-        let web = self.web(&domain);
+        let metrics_allow = match &self.metrics_allow[..] {
+            [] => networks("--metrics-allow", &[METRICS_ALLOW.to_owned()])?,
+            named => networks("--metrics-allow", named)?,
+        };
+        let web = self.web(&domain, metrics_allow);
         let (tracker, swarm, state) = (self.tracker(), self.swarm(), self.state());
         let named = (!self.domain.is_empty()).then(|| domain.host().to_owned());
         let meant = Config { tracker, swarm, state, net, web };
@@ -393,7 +402,7 @@ impl ServeArguments {
             workers: self.workers.unwrap_or(defaults.workers.min(limits::WORKERS_MAX)),
             connections_max: self.max_connections,
             connections_per_ip_max: self.max_connections_per_ip,
-            trusted_proxies: self.trusted_proxies()?,
+            trusted_proxies: networks("--trusted-proxy", &self.trusted_proxy)?,
             timeouts: defaults.timeouts,
             verbose: self.verbose,
             io: self.io,
@@ -428,23 +437,6 @@ impl ServeArguments {
         Ok(hosts)
     }
 
-    fn trusted_proxies(&self) -> Result<Vec<IpNet>, Exit> {
-        let named: Vec<&str> =
-            self.trusted_proxy.iter().flat_map(|list| list.split(',')).map(str::trim).collect();
-        if named.len() > limits::ADDRESSES_MAX {
-            let most = limits::ADDRESSES_MAX;
-            return Err(Exit::Usage(format!("Error: at most {most} networks in --trusted-proxy")));
-        }
-        let network = |text: &str| {
-            text.parse().or_else(|_| text.parse().map(|ip: IpAddr| ip.into())).map_err(|_| {
-                Exit::Usage(format!(
-                    "Error: --trusted-proxy {text:?} is no network like 10.0.0.0/8 or fd00::/8"
-                ))
-            })
-        };
-        named.into_iter().map(network).collect()
-    }
-
     /// The port named, or else the usual one, unless a tracker port was put there.
     fn web_http_port(&self) -> u16 {
         let is_taken = [self.http_port, self.https_port].contains(&WEB_HTTP_PORT);
@@ -452,13 +444,14 @@ impl ServeArguments {
         self.web_http_port.unwrap_or(usual)
     }
 
-    fn web(&self, domain: &Domain) -> config::Web {
+    fn web(&self, domain: &Domain, metrics_allow: Vec<IpNet>) -> config::Web {
         config::Web {
             http_port: on(self.web_http_port()),
             http_port_otherwise: self.web_http_port.is_none().then_some(WEB_HTTP_PORT_OTHERWISE),
             https_port: on(self.web_https_port),
             redirect_http: self.web_redirect_http.then(|| domain.web_redirect(self.web_https_port)),
-            public_host: domain.host().to_owned(),
+            public_host: domain.named_host().map(str::to_owned),
+            metrics_allow,
         }
     }
 
@@ -497,6 +490,23 @@ impl ServeArguments {
             ..config::Swarm::default()
         }
     }
+}
+
+/// The networks named by an option: each word names one, or several by commas.
+fn networks(option: &str, words: &[String]) -> Result<Vec<IpNet>, Exit> {
+    let named: Vec<&str> = words.iter().flat_map(|list| list.split(',')).map(str::trim).collect();
+    if named.len() > limits::ADDRESSES_MAX {
+        let most = limits::ADDRESSES_MAX;
+        return Err(Exit::Usage(format!("Error: at most {most} networks in {option}")));
+    }
+    let network = |text: &str| {
+        text.parse().or_else(|_| text.parse().map(|ip: IpAddr| ip.into())).map_err(|_| {
+            Exit::Usage(format!(
+                "Error: {option} {text:?} is no network like 10.0.0.0/8 or fd00::/8"
+            ))
+        })
+    };
+    named.into_iter().map(network).collect()
 }
 
 /// Port 0 means off.

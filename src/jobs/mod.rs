@@ -4,4 +4,5 @@ pub mod reload_lists;
 pub mod renew_certificate;
 pub mod save_state;
 pub mod sweep_swarms;
+pub mod turn_days;
 pub mod watch;

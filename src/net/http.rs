@@ -36,6 +36,22 @@ pub enum Next {
     FullScrape(FullScrapeRequest),
 }
 
+/// What another server is to send, with status 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A bencoded reply or refusal.
+    Body {
+        /// What is to be sent.
+        bytes: Vec<u8>,
+        /// Whether that is compressed.
+        is_gzip: bool,
+    },
+    /// The body of a full scrape is to be fetched, where one may wait.
+    FullScrape,
+    /// Nothing is served at this path.
+    NotFound,
+}
+
 /// What is to be remembered of a request while its full scrape is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullScrapeRequest {
@@ -74,6 +90,19 @@ impl Responder {
 
     /// Answers the request whose whole head is `head`, and appends the reply to `out`.
     pub fn respond(
+        &mut self,
+        now: Now,
+        (service, protocol, peer): (&Service, Protocol, IpAddr),
+        head: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Next {
+        let stopwatch = self.worker.counters().latency.start();
+        let next = self.respond_untimed(now, (service, protocol, peer), head, out);
+        self.worker.counters().latency.stop(stopwatch);
+        next
+    }
+
+    fn respond_untimed(
         &mut self,
         now: Now,
         (service, protocol, peer): (&Service, Protocol, IpAddr),
@@ -126,6 +155,32 @@ impl Responder {
         self.write_head(protocol, (body.bytes.len(), body.saved), request.keep_alive, out);
     }
 
+    /// Answers a GET that another server has read, of a client whose address is known.
+    pub fn answer(
+        &mut self,
+        now: Now,
+        (protocol, client): (Protocol, IpAddr),
+        request: (&[u8], &[u8]),
+        accepts_gzip: bool,
+    ) -> Answer {
+        let stopwatch = self.worker.counters().latency.start();
+        let mut body = std::mem::take(&mut self.body);
+        let answer = match self.worker.answer_http(now, (protocol, client), request, &mut body) {
+            HttpAnswer::NotFound => Answer::NotFound,
+            HttpAnswer::FullScrape => Answer::FullScrape,
+            HttpAnswer::Body => {
+                let is_gzip = accepts_gzip && self.gzip.compress(&body, &mut self.compressed);
+                let bytes = if is_gzip { &self.compressed } else { &body };
+                let saved = is_gzip.then(|| body.len() - bytes.len());
+                self.worker.counters().sent_body(protocol, bytes.len(), saved);
+                Answer::Body { bytes: bytes.clone(), is_gzip }
+            }
+        };
+        self.body = body;
+        self.worker.counters().latency.stop(stopwatch);
+        answer
+    }
+
     fn get(
         &mut self,
         now: Now,
@@ -161,7 +216,7 @@ impl Responder {
         out: &mut Vec<u8>,
     ) -> Next {
         if !Worker::serves(head.path()) {
-            self.worker.counters().of(protocol).refused.increment();
+            self.worker.counters().of(protocol).turned_away.increment();
             let next = write_error(Status::NotFound, keep_alive, out);
             out.truncate(out.len() - Status::NotFound.text().len());
             return next;
@@ -179,7 +234,7 @@ impl Responder {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) -> Next {
-        self.worker.counters().of(protocol).refused.increment();
+        self.worker.counters().of(protocol).turned_away.increment();
         out.extend_from_slice(match method {
             Method::Get | Method::Head => b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://",
             Method::Other => b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://",
@@ -219,17 +274,12 @@ impl Responder {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) {
-        let counters = self.worker.counters();
-        counters.of(protocol).bytes_sent.add(length as u64);
+        self.worker.counters().sent_body(protocol, length, saved);
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ");
         write_decimal(length, out);
         out.extend_from_slice(b"\r\nVary: Accept-Encoding\r\n");
-        if let Some(saved) = saved {
-            counters.gzip_replies.increment();
-            counters.gzip_saved.add(saved as u64);
+        if saved.is_some() {
             out.extend_from_slice(b"Content-Encoding: gzip\r\n");
-        } else {
-            counters.plain_replies.increment();
         }
         out.extend_from_slice(connection_field(keep_alive));
         out.extend_from_slice(b"\r\n");
@@ -237,7 +287,7 @@ impl Responder {
 
     /// Refuses what is not our HTTP, and closes: where the next request begins is not known.
     fn refuse(&mut self, protocol: Protocol, status: Status, out: &mut Vec<u8>) -> Next {
-        self.worker.counters().of(protocol).refused.increment();
+        self.worker.counters().of(protocol).turned_away.increment();
         write_error(status, false, out)
     }
 }

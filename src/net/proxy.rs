@@ -22,12 +22,24 @@ pub fn client_ip(
     head: &Head<'_, '_>,
     trusted: &[IpNet],
 ) -> Result<IpAddr, BadForwardedFor> {
+    client_behind(peer, head.tokens("x-forwarded-for"), trusted)
+}
+
+/// As [`client_ip`], of the elements of `X-Forwarded-For` in their order.
+///
+/// # Errors
+/// As [`client_ip`].
+pub fn client_behind<'a>(
+    peer: IpAddr,
+    hops: impl DoubleEndedIterator<Item = &'a [u8]>,
+    trusted: &[IpNet],
+) -> Result<IpAddr, BadForwardedFor> {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
     let mut client = peer.to_canonical();
     if trusted.is_empty() {
         return Ok(client);
     }
-    for hop in head.tokens("x-forwarded-for").rev().take(FORWARDED_HOPS_MAX) {
+    for hop in hops.rev().take(FORWARDED_HOPS_MAX) {
         if !is_trusted(client) {
             break;
         }

@@ -118,25 +118,31 @@ impl<'a, 'f> Head<'a, 'f> {
             .flat_map(|value| value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii))
     }
 
-    /// Whether the client would rather have gzip than the plain body (RFC 9110, 12.5.3): gzip has
-    /// a weight above zero, and `identity`, where it is named, none that is greater.
+    /// Whether the client would rather have gzip than the plain body.
     pub fn accepts_gzip(&self) -> bool {
-        let (mut gzip, mut any, mut identity) = (None, None, None);
-        for element in self.tokens("accept-encoding") {
-            let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let coding = parts.next().unwrap_or_default();
-            let weight = parts.find_map(weight).unwrap_or(1000);
-            if is(coding, "gzip") || is(coding, "x-gzip") {
-                gzip = Some(weight);
-            } else if coding == b"*" {
-                any = Some(weight);
-            } else if is(coding, "identity") {
-                identity = Some(weight);
-            }
-        }
-        let gzip = gzip.or(any).unwrap_or(0);
-        gzip > 0 && gzip >= identity.unwrap_or(0)
+        prefers_gzip(self.tokens("accept-encoding"))
     }
+}
+
+/// Whether who sends these elements of `Accept-Encoding` would rather have gzip than the plain body
+/// (RFC 9110, 12.5.3): gzip has a weight above zero, and `identity`, where it is named, none that
+/// is greater.
+pub fn prefers_gzip<'a>(elements: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    for element in elements {
+        let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let coding = parts.next().unwrap_or_default();
+        let weight = parts.find_map(weight).unwrap_or(1000);
+        if is(coding, "gzip") || is(coding, "x-gzip") {
+            gzip = Some(weight);
+        } else if coding == b"*" {
+            any = Some(weight);
+        } else if is(coding, "identity") {
+            identity = Some(weight);
+        }
+    }
+    let gzip = gzip.or(any).unwrap_or(0);
+    gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
 fn is(token: &[u8], word: &str) -> bool {

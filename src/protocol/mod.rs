@@ -2,6 +2,7 @@
 //! peers are allowed comes in as an argument. Shared by the server and the query tool.
 //!
 //! - [`ids`]: info hash and peer id.
+//! - [`clients`]: which program is behind a peer id.
 //! - [`announce`]: the words of an announce, and the peers of a reply.
 //! - [`bencode`]: BEP 3's encoding.
 //! - [`udp`]: BEP 15 with the options of BEP 41.
@@ -11,6 +12,7 @@
 
 pub mod announce;
 pub mod bencode;
+pub mod clients;
 pub mod http;
 pub mod http_head;
 pub mod ids;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::protocol::clients;
 pub use crate::protocol::http::client::Style;
 use crate::protocol::ids::{ID_LEN, PeerId};
 
@@ -108,10 +109,8 @@ fn peer_id(prefix: &str) -> PeerId {
 /// id is in another style or the letters are not known.
 pub fn client_of(peer_id: &PeerId) -> Option<String> {
     let [b'-', code @ .., b'-'] = peer_id.0.first_chunk::<8>()? else { return None };
-    let (code, version) = code.split_at(2);
-    let code = str::from_utf8(code).ok()?;
-    let names = TABLE.lines().filter_map(|line| line.strip_prefix("code "));
-    let (_, name) = names.filter_map(|line| line.split_once(' ')).find(|(c, _)| *c == code)?;
+    let (code, version) = code.split_first_chunk()?;
+    let name = clients::name(*code)?;
     let version = str::from_utf8(version).ok().filter(|v| v.is_ascii())?;
     let digits: Vec<String> = version.chars().map(|digit| digit.to_string()).collect();
     Some(format!("{name} {}", digits.join(".")))

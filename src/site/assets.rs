@@ -116,13 +116,20 @@ mod tests {
         let css = String::from_utf8(asset("css/site.css").bytes.to_vec()).unwrap();
         let (dark, light) = css.split_once("prefers-color-scheme: light").unwrap();
         for theme in [colours(dark), colours(light)] {
+            assert!(
+                contrast(theme["on-accent"], theme["accent-text"]) >= 4.5,
+                "on-accent, {theme:?}"
+            );
+            assert!(contrast(theme["good"], theme["card"]) >= 4.5, "good, {theme:?}");
             for ground in ["ground", "card", "inset"] {
                 for text in ["text", "muted", "accent-text"] {
                     let contrast = contrast(theme[text], theme[ground]);
                     assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}, {theme:?}");
                 }
                 // WCAG 1.4.11: what is not text but carries meaning.
-                assert!(contrast(theme["accent"], theme[ground]) >= 3.0, "bar on {ground}");
+                for bar in ["accent", "bar", "bar-now", "good", "bad"] {
+                    assert!(contrast(theme[bar], theme[ground]) >= 3.0, "{bar} on {ground}");
+                }
             }
         }
     }

@@ -2,14 +2,18 @@
 //! over TLS also h2. Every wait has an end: see [`Bounds`].
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use axum::middleware::map_response;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,9 +21,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
 
 use super::headers;
 use super::stall::Stalling;
+use super::visitor::Visitor;
 use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
 use crate::limits;
@@ -55,8 +61,9 @@ pub async fn serve_plain(
     bounds: Bounds,
 ) {
     let stop = shutdown.clone();
-    accept(listener, shutdown, bounds, move |stream| {
-        converse(stream, Version::Http1, router.clone(), stop.clone(), bounds)
+    accept(listener, shutdown, bounds, move |stream, peer| {
+        let visitor = Visitor { peer, is_tls: false };
+        converse((stream, visitor), Version::Http1, router.clone(), stop.clone(), bounds)
     })
     .await;
 }
@@ -75,7 +82,7 @@ pub async fn serve_tls(
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let router = router.layer(map_response(headers::add_over_tls));
     let stop = shutdown.clone();
-    accept(listener, shutdown, bounds, move |stream| {
+    accept(listener, shutdown, bounds, move |stream, peer| {
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
         async move {
             // A handshake that fails or dawdles is the client's affair: its connection closes.
@@ -83,7 +90,8 @@ pub async fn serve_tls(
             let Ok(Ok(stream)) = handshake.await else { return };
             let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let version = if is_h2 { Version::Http2 } else { Version::Http1 };
-            converse(stream, version, router, stop, bounds).await;
+            let visitor = Visitor { peer, is_tls: true };
+            converse((stream, visitor), version, router, stop, bounds).await;
         }
     })
     .await;
@@ -102,7 +110,7 @@ async fn accept<F>(
     listener: TcpListener,
     mut shutdown: watch::Receiver<bool>,
     bounds: Bounds,
-    serve: impl Fn(TcpStream) -> F,
+    serve: impl Fn(TcpStream, IpAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -114,11 +122,11 @@ async fn accept<F>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < bounds.connections_max => {
                 match accepted {
-                    Ok((stream, _)) => {
+                    Ok((stream, from)) => {
                         // Replies are written whole, so waiting to fill a packet gains nothing. A
                         // socket that will not have it is served all the same.
                         let _ = stream.set_nodelay(true);
-                        connections.spawn(serve(stream));
+                        connections.spawn(serve(stream, from.ip().to_canonical()));
                     }
                     Err(error) => failures.back_off(&error).await,
                 }
@@ -133,7 +141,7 @@ async fn accept<F>(
 
 /// Answers the requests of one connection until either side has had enough.
 async fn converse<S>(
-    stream: S,
+    (stream, visitor): (S, Visitor),
     version: Version,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
@@ -143,7 +151,12 @@ async fn converse<S>(
 {
     let builder = protocol(version, bounds);
     let stream = TokioIo::new(Stalling::new(stream, bounds.timeouts.idle));
-    let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+    let pages = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(visitor);
+        router.clone().call(request)
+    });
+    let connection = builder.serve_connection(stream, pages);
     let mut connection = std::pin::pin!(connection);
     // Whether a connection ended well concerns the client alone, who knows.
     tokio::select! {

@@ -1,12 +1,15 @@
-//! The web ports: the live page, its figures as JSON, and the few files every site has. Nothing
-//! here holds a peer's address, and nothing announces.
+//! The web ports: the live page, its figures as JSON and for Prometheus, and the few files every
+//! site has. Announces that come here are passed on to `tracker`; nothing here remembers an address.
 //!
 //! Read [`router()`] first: every URL is there.
 //!
 //! - [`state`]: what a page may look at.
 //! - [`mod@router`]: every URL.
+//! - [`announce`]: announces and scrapes on a web port.
 //! - [`stats`]: the live page.
+//! - [`metrics`]: every counter for Prometheus.
 //! - [`numbers`]: figures as people read them.
+//! - [`visitor`]: who asks, and for which host.
 //! - [`fixed`]: robots.txt, the health check and the icons.
 //! - [`assets`]: style sheet, scripts and images, each under an address of its own contents.
 //! - [`error`]: the one page for whatever went wrong.
@@ -14,11 +17,13 @@
 //! - [`redirect`]: from plain HTTP to HTTPS.
 //! - [`listen`], [`stall`]: connections, their bounds and their end.
 
+pub mod announce;
 pub mod assets;
 pub mod error;
 pub mod fixed;
 pub mod headers;
 pub mod listen;
+pub mod metrics;
 pub mod numbers;
 pub mod redirect;
 pub mod router;
@@ -27,6 +32,7 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod visitor;
 
 pub use router::router;
-pub use state::Site;
+pub use state::{Facts, Site};

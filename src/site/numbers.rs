@@ -1,5 +1,4 @@
-//! Figures as people read them. `web/assets/js/stats.js` writes the same forms when it refreshes
-//! the page; what is changed here is changed there.
+//! Figures as people read them.
 
 /// A number with commas between thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
@@ -12,6 +11,18 @@ pub fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number in few characters, for a scale: `950`, `1.5k`, `20M`. What does not fit is cut off.
+pub fn short(number: u64) -> String {
+    let units = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    let Some((size, unit)) = units.into_iter().find(|(size, _)| number >= *size) else {
+        return number.to_string();
+    };
+    match (number / size, number / (size / 10) % 10) {
+        (whole, tenths) if whole < 10 && tenths > 0 => format!("{whole}.{tenths}{unit}"),
+        (whole, _) => format!("{whole}{unit}"),
+    }
 }
 
 /// The share of `part` in `whole`, to one decimal: `62.1%`. Of nothing, every share is `0.0%`.
@@ -67,6 +78,21 @@ mod tests {
             (u64::MAX, "18,446,744,073,709,551,615"),
         ] {
             assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn scale_has_few_characters() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1k"),
+            (1_500, "1.5k"),
+            (20_500, "20k"),
+            (4_000_000, "4M"),
+            (2_100_000_000, "2.1G"),
+        ] {
+            assert_eq!(short(number), text);
         }
     }
 

@@ -1,18 +1,20 @@
 //! Every URL of the site.
 
 use axum::Router;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 
 use super::error::{method_not_allowed, not_found};
-use super::{Site, assets, fixed, headers, stats};
+use super::{Site, announce, assets, fixed, headers, metrics, stats};
 
 /// The whole site. HEAD is answered wherever GET is; any other method gets 405 with `Allow`, any
-/// other path 404. No route reads a request's body.
+/// other path 404. No route reads a request's body. Announces and scrapes,
+/// which may have any prefix, are taken first, and carry none of the headers that are for browsers.
 pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(stats::page::show))
         .route("/stats.json", get(stats::figures::json))
+        .route("/metrics", get(metrics::show))
         .route("/robots.txt", get(fixed::robots))
         .route("/healthz", get(fixed::health))
         .route("/favicon.ico", get(fixed::favicon_ico))
@@ -23,5 +25,6 @@ pub fn router(site: Site) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(headers::add))
+        .layer(from_fn_with_state(site.clone(), announce::or_page))
         .with_state(site)
 }

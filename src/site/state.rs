@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
+use super::announce::Announces;
 use crate::clock::Clock;
 use crate::stats::Stats;
 use crate::swarm::Swarms;
@@ -12,25 +15,28 @@ pub struct Site {
     /// The swarms, of which the site reads the sizes.
     pub swarms: Arc<Swarms>,
     /// The counters of every worker.
-    pub stats: Arc<Stats>,
+    pub stats: Stats,
     /// The clock that was started with the tracker: its time is the uptime.
     pub clock: Clock,
-    /// The announce URLs to show, in this order, whole.
-    pub announce_urls: Arc<[String]>,
-    /// The version to show.
-    pub version: &'static str,
+    /// What answers announces that come to a web port.
+    pub announces: Arc<Announces>,
+    /// What is told and to whom.
+    pub facts: Arc<Facts>,
 }
 
-impl Site {
-    /// The site of a tracker that works on `swarms`, counts in `stats` and has run since `clock`
-    /// was started.
-    pub fn new(
-        swarms: Arc<Swarms>,
-        stats: Stats,
-        clock: Clock,
-        announce_urls: Vec<String>,
-        version: &'static str,
-    ) -> Site {
-        Site { swarms, stats: Arc::new(stats), clock, announce_urls: announce_urls.into(), version }
-    }
+/// What does not change while the tracker runs.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The version to show.
+    pub version: &'static str,
+    /// The host that clients reach the tracker by; where there is none, the one a visitor came to.
+    pub public_host: Option<String>,
+    /// How it may be announced to, in the order to show: scheme and port.
+    pub announce_ports: Vec<(&'static str, u16)>,
+    /// Whether swarms and figures outlive a restart.
+    pub has_state: bool,
+    /// Most peers and most torrents.
+    pub capacity: (u64, u64),
+    /// Networks that may read the metrics.
+    pub metrics_allow: Vec<IpNet>,
 }

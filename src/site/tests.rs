@@ -1,5 +1,6 @@
 //! The site through its router, without a socket.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,13 +9,17 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Site, assets, redirect};
-use crate::clock::{Clock, Now};
+use super::announce::Announces;
+use super::visitor::Visitor;
+use super::{Facts, Site, assets, redirect};
+use crate::clock::{self, Clock, Now};
 use crate::config;
+use crate::net::http::Responder;
 use crate::protocol::announce::{Peers, Role};
 use crate::protocol::ids::{InfoHash, PeerId};
-use crate::stats::Stats;
+use crate::stats::{Ledger, Protocol, Stats};
 use crate::swarm::{Arrival, Swarms, Want};
+use crate::tracker::{Tracker, Worker};
 
 const CSP: &str = "content-security-policy";
 
@@ -23,14 +28,15 @@ const CSP: &str = "content-security-policy";
 struct TestSite {
     router: Router,
     stats: Stats,
+    swarms: Arc<Swarms>,
 }
 
 impl TestSite {
     fn new() -> TestSite {
-        TestSite::with_urls(&["udp://tracker.example:6969/announce"])
+        TestSite::announced_at(Some("tracker.example"), &[("udp", 6969)])
     }
 
-    fn with_urls(urls: &[&str]) -> TestSite {
+    fn announced_at(public_host: Option<&str>, ports: &[(&'static str, u16)]) -> TestSite {
         let swarms = Arc::new(Swarms::new(&config::Swarm::default()));
         for (id, peer, role) in [
             (1, "192.0.2.1:6881", Role::Seeder),
@@ -39,13 +45,33 @@ impl TestSite {
         ] {
             announce(&swarms, id, peer, role);
         }
-        let stats = Stats::new(2);
-        stats.worker(0).udp.announces_v4.add(2);
-        stats.worker(1).https.announces_v6.increment();
-        stats.worker(1).https.scrapes.increment();
-        let urls = urls.iter().map(ToString::to_string).collect();
-        let site = Site::new(swarms, stats.clone(), Clock::start(), urls, "1.2.3");
-        TestSite { router: super::router(site), stats }
+        let now = clock::unix_secs();
+        let stats = Stats::new(2, Ledger::new([1, 2], now), now);
+        for worker in 0..2 {
+            stats.worker(worker).turn_to(0);
+        }
+        stats.worker(0).udp.v4.announces.add(2);
+        stats.worker(1).https.v6.announces.increment();
+        stats.worker(1).https.v6.scrapes.increment();
+        let clock = Clock::start();
+        let tracker = Tracker::new(config::Tracker::default(), swarms.clone(), None).unwrap();
+        let responder =
+            Responder::new(Worker::new(Arc::new(tracker), stats.worker(1)), Arc::default());
+        let facts = Facts {
+            version: "1.2.3",
+            public_host: public_host.map(str::to_owned),
+            announce_ports: ports.to_vec(),
+            metrics_allow: vec!["127.0.0.0/8".parse().unwrap()],
+            ..Facts::default()
+        };
+        let site = Site {
+            swarms: swarms.clone(),
+            stats: stats.clone(),
+            clock,
+            announces: Arc::new(Announces::new(responder, Arc::default())),
+            facts: Arc::new(facts),
+        };
+        TestSite { router: super::router(site), stats, swarms }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -78,6 +104,7 @@ async fn ask(router: &Router, method: Method, target: &str) -> Answer {
         .method(method)
         .uri(target)
         .header("host", "elsewhere.example")
+        .extension(Visitor { peer: [127, 0, 0, 1].into(), is_tls: true })
         .body(Body::empty())
         .unwrap();
     let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
@@ -98,7 +125,8 @@ fn announce(swarms: &Swarms, id: u8, peer: &str, role: Role) {
     swarms.announce(Now::from_secs(0), &arrival, Want::default(), &mut rng, &mut peers).unwrap();
 }
 
-/// Every address that answers, but the hashed ones, with its type and how long it may be kept.
+/// Every address that answers, but the hashed ones and the metrics, with its type and how long it
+/// may be kept.
 const PAGES: [(&str, &str, &str); 8] = [
     ("/", "text/html; charset=utf-8", "no-cache"),
     ("/stats.json", "application/json", "no-store"),
@@ -151,7 +179,7 @@ async fn other_methods_are_told_which_there_are() {
 #[tokio::test]
 async fn unknown_path_gets_the_error_page() {
     let site = TestSite::new();
-    for path in ["/nowhere", "/announce", "/robots.txt/", "//", "/%ff", "/manage", "/STATS.json"] {
+    for path in ["/nowhere", "/announces", "/robots.txt/", "//", "/%ff", "/manage", "/STATS.json"] {
         for method in [Method::GET, Method::POST] {
             let answer = site.ask(method, path).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
@@ -287,70 +315,140 @@ async fn json_has_every_promised_field() {
     // The clock runs while the test does.
     figures["uptime_seconds"].take();
     expected["uptime_seconds"].take();
+    let mut periods = figures.as_object_mut().unwrap().remove("periods").unwrap();
     assert_eq!(figures, expected);
+
+    let date = periods["today"]["date"].take();
+    assert_eq!(date.as_str().unwrap().len(), "2026-08-31".len());
+    let hours = periods["today"]["hours"].take();
+    assert_eq!((hours.as_array().unwrap().len(), periods["yesterday"].take()), (24, Value::Null));
+    let empty = json!({
+        "announces": 0, "udp": 0, "https": 0, "http": 0, "ipv4": 0, "ipv6": 0, "addresses": 0,
+        "bytes_sent": 0, "bytes_saved": 0, "gzip_replies": 0, "plain_replies": 0, "clients": [],
+    });
+    let with = |more: Value| {
+        let mut figures = empty.as_object().unwrap().clone();
+        figures.extend(more.as_object().unwrap().clone());
+        Value::Object(figures)
+    };
+    assert_eq!(periods["today"], with(json!({ "date": null, "hours": null })));
+    let days = json!([{ "date": date, "announces": 0 }]);
+    assert_eq!(periods["all_time"], with(json!({ "since": date, "days": days })));
+}
+
+/// Counts announces of today, as if they had come.
+fn count_announces(site: &TestSite) {
+    let counters = site.stats.worker(0);
+    let from = |number: u8| IpAddr::from([192, 0, 2, number]);
+    for number in 0..60 {
+        counters.announced(Protocol::Udp, from(number), b"-qB5140-abcdefghijkl");
+    }
+    for number in 0..20 {
+        counters.announced(Protocol::Https, from(number), b"-TR4060-abcdefghijkl");
+    }
+    counters.sent_body(Protocol::Https, 3 << 20, Some(1 << 20));
 }
 
 #[tokio::test]
 async fn page_shows_the_figures_of_the_moment() {
     let site = TestSite::new();
-    site.stats.worker(0).http.bytes_sent.add(3 << 20);
-    site.stats.worker(0).http.announces_v4.add(1_234_564);
+    count_announces(&site);
     let page = site.get("/").await;
+    let text: String = page.text().split_whitespace().collect::<Vec<_>>().join(" ");
     for shown in [
-        r#"<dd data-figure="swarms.torrents" data-format="count">1</dd>"#,
-        r#"<dd data-figure="swarms.peers" data-format="count">3</dd>"#,
-        r#"<dd data-figure="swarms.seeders" data-format="count">1</dd>"#,
-        r#"<dd data-figure="swarms.leechers" data-format="count">2</dd>"#,
-        r#"<dd data-figure="requests.total.announces" data-format="count">1,234,567</dd>"#,
-        r#"data-format="bytes">3.0 MB</dd>"#,
-        r#"data-format="uptime">0m</strong>"#,
+        "<dt>Active torrents</dt> <dd>1</dd>",
+        "<dt>Live peers</dt> <dd>3</dd>",
+        "<dt>Seeders</dt> <dd>1</dd>",
+        "<dt>Leechers</dt> <dd>2</dd>",
+        "<dt>Announces, all time</dt> <dd>80</dd>",
+        "<dt>Unique addresses</dt> <dd>60</dd>",
+        "<dt>Data sent</dt> <dd>3.0 MB</dd>",
+        "<dd>1.0 MB</dd> <dd class=\"aside\">25.0% of the bytes, in 100.0% of HTTP replies</dd>",
+        "class=\"fact fact-good\"",
+        "counting began today",
+        "Up <strong>0m</strong>",
         "udp://tracker.example:6969<wbr>/announce</code>",
         "Wildkat 1.2.3",
         "<title>Wildkat Tracker</title>",
+        "kept in memory alone",
     ] {
-        assert!(page.text().contains(shown), "{shown} is not in {}", page.text());
+        assert!(text.contains(shown), "{shown} is not in {text}");
     }
 }
 
 #[tokio::test]
 async fn bars_are_shares_of_their_group() {
-    let page = TestSite::new().get("/").await;
-    // Two UDP announces, one HTTPS announce, one scrape; two IPv4 peers of three.
-    for width in [r#"width="50.0%""#, r#"width="25.0%""#, r#"width="0.0%""#, r#"width="66.7%""#] {
-        assert!(page.text().contains(width), "{width}");
-    }
-}
-
-#[tokio::test]
-async fn every_place_the_script_looks_at_is_in_the_json() {
     let site = TestSite::new();
-    let figures: Value = serde_json::from_slice(&site.get("/stats.json").await.body).unwrap();
+    count_announces(&site);
     let page = site.get("/").await;
-    let mut places = 0;
-    for attribute in ["data-figure=\"", "data-bar=\"", "data-part=\"", "data-whole=\""] {
-        for rest in page.text().split(attribute).skip(1) {
-            for path in rest.split('"').next().unwrap().split(' ') {
-                let pointer = format!("/{}", path.replace('.', "/"));
-                assert!(figures.pointer(&pointer).is_some_and(Value::is_u64), "{path}");
-                places += 1;
-            }
-        }
+    let text: String = page.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, number, share) in [
+        ("UDP", "60", "75.0%"),
+        ("HTTPS", "20", "25.0%"),
+        ("HTTP", "0", "0.0%"),
+        ("qBittorrent", "60", "75.0%"),
+        ("Transmission", "20", "25.0%"),
+        ("IPv6", "1", "33.3%"),
+    ] {
+        let bar = format!(
+            "<span class=\"bar-name\">{name}</span> <span class=\"bar-number\">{number}</span> \
+             <span class=\"bar-share\">{share}</span>"
+        );
+        assert!(text.contains(&bar), "{bar} is not in {text}");
+        assert!(text.contains(&format!("class=\"bar-fill\" width=\"{share}\"")), "{share}");
     }
-    assert!(places >= 20);
 }
 
 #[tokio::test]
-async fn announce_url_cannot_bring_markup() {
-    let site = TestSite::with_urls(&["udp://\"><script>alert(1)</script>/announce"]);
-    let page = site.get("/").await;
-    assert!(!page.text().contains("<script>"));
-    assert!(page.text().contains("&#60;script&#62;alert(1)"));
+async fn every_part_that_is_refreshed_has_a_name_of_its_own() {
+    let page = TestSite::new().get("/").await;
+    let tags = page.text().split('<').filter(|tag| tag.contains(" data-fresh"));
+    let names: Vec<_> =
+        tags.map(|tag| tag.split_once(" id=\"").unwrap().1.split('"').next().unwrap()).collect();
+    assert_eq!(names, ["uptime", "tiles", "today", "yesterday", "all-time", "service"]);
+    for name in names {
+        assert_eq!(page.text().matches(&format!(" id=\"{name}\"")).count(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn announce_urls_name_the_host_a_visitor_came_to() {
+    let page = TestSite::announced_at(None, &[("udp", 6969)]).get("/").await;
+    assert!(page.text().contains("udp://elsewhere.example:6969<wbr>/announce"), "{}", page.text());
 }
 
 #[tokio::test]
 async fn tracker_without_announce_urls_says_so() {
-    let page = TestSite::with_urls(&[]).get("/").await;
+    let page = TestSite::announced_at(None, &[]).get("/").await;
     assert!(page.text().contains("has not published an announce URL"));
+}
+
+const ANNOUNCE: &str = "/any/prefix/announce?info_hash=aaaaaaaaaaaaaaaaaaaa\
+    &peer_id=-qB5140-abcdefghijkl&port=6881&left=0";
+
+#[tokio::test]
+async fn announce_on_a_web_port_is_answered_and_counted() {
+    let site = TestSite::new();
+    let answer = site.get(ANNOUNCE).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.starts_with(b"d8:completei1e10:downloadedi0e"), "{:?}", answer.body);
+    assert_eq!((answer.header("content-type"), answer.header(CSP)), ("text/plain", ""));
+    assert_eq!(site.stats.snapshot().https.v4.announces, 1);
+    assert_eq!(site.swarms.totals().torrents, 2);
+    let scrape = site.get("/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa").await;
+    assert!(scrape.body.starts_with(b"d5:filesd20:aaaaaaaaaaaaaaaaaaaad8:completei1e"));
+    let refused = site.get("/announce").await;
+    assert!(refused.body.starts_with(b"d14:failure reason"), "{:?}", refused.body);
+    assert_eq!(site.stats.snapshot().https.v4.refused, 1);
+}
+
+#[tokio::test]
+async fn head_and_post_of_an_announce_register_no_peer() {
+    let site = TestSite::new();
+    assert_eq!(site.ask(Method::HEAD, ANNOUNCE).await.status, StatusCode::OK);
+    let post = site.ask(Method::POST, ANNOUNCE).await;
+    assert_eq!((post.status, post.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
+    assert_eq!(site.swarms.totals().torrents, 1);
 }
 
 #[tokio::test]

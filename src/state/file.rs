@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use super::format::{self, Fault, Header, Totals, Writer};
 use crate::clock::{self, Now};
 use crate::config;
+use crate::stats::Ledger;
 use crate::swarm::Swarms;
 use crate::swarm::store::SWEEP_STEPS;
 
@@ -108,38 +109,42 @@ impl StateFile {
     ///
     /// # Errors
     /// When the file cannot be read at all, or not be set aside.
-    pub fn load(&self, config: &config::Swarm, now: Now) -> Result<(Swarms, Loaded), StateError> {
+    pub fn load(
+        &self,
+        config: &config::Swarm,
+        now: Now,
+    ) -> Result<(Swarms, Option<Ledger>, Loaded), StateError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok((Swarms::new(config), Loaded::Absent));
+                return Ok((Swarms::new(config), None, Loaded::Absent));
             }
             Err(error) => return Err(self.error(What::Read(error))),
         };
         match restore(BufReader::with_capacity(1 << 18, file), config, now) {
-            Ok((swarms, restored)) => Ok((swarms, Loaded::Whole(restored))),
+            Ok((swarms, ledger, restored)) => Ok((swarms, ledger, Loaded::Whole(restored))),
             Err(Fault::Io(error)) => Err(self.error(What::Read(error))),
             Err(fault) => {
                 let aside = self.beside(".refused");
                 let renamed = fs::rename(&self.path, &aside);
                 renamed.map_err(|error| self.error(What::Write(error)))?;
-                Ok((Swarms::new(config), Loaded::SetAside(fault, aside)))
+                Ok((Swarms::new(config), None, Loaded::SetAside(fault, aside)))
             }
         }
     }
 
-    /// Replaces the file by what the store holds, while traffic goes on. Of two calls at once, one
-    /// waits for the other.
+    /// Replaces the file by what the store holds and what was counted, while traffic goes on. Of two
+    /// calls at once, one waits for the other.
     ///
     /// # Errors
     /// When it cannot be written; the old file is still there then.
-    pub fn save(&self, swarms: &Swarms, now: Now) -> Result<Totals, StateError> {
+    pub fn save(&self, swarms: &Swarms, ledger: &Ledger, now: Now) -> Result<Totals, StateError> {
         // What a thread that panicked has left is overwritten.
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let file = self.claim_temporary()?;
         let saved = file
             .set_len(0)
-            .and_then(|()| write(&file, swarms, now))
+            .and_then(|()| write(&file, (swarms, ledger), now))
             .and_then(|totals| file.sync_all().map(|()| totals))
             .and_then(|totals| fs::rename(self.beside(".tmp"), &self.path).map(|()| totals))
             .and_then(|totals| sync_folder(&self.path).map(|()| totals));
@@ -187,9 +192,10 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn write(file: &File, swarms: &Swarms, now: Now) -> io::Result<Totals> {
+fn write(file: &File, (swarms, ledger): (&Swarms, &Ledger), now: Now) -> io::Result<Totals> {
     let header = Header { saved_at: clock::unix_secs(), has_ids: swarms.keeps_ids() };
     let mut writer = Writer::new(file, header);
+    writer.write_figures(ledger);
     for step in 0..SWEEP_STEPS {
         swarms.each_resident(now, step, &mut |resident| writer.write(resident));
     }
@@ -200,11 +206,11 @@ fn restore(
     from: impl io::Read,
     config: &config::Swarm,
     now: Now,
-) -> Result<(Swarms, Restored), Fault> {
+) -> Result<(Swarms, Option<Ledger>, Restored), Fault> {
     let swarms = Swarms::new(config);
     let wall = clock::unix_secs();
     let mut restored = Restored::default();
-    let (header, _) = format::read(from, |header, resident| {
+    let contents = format::read(from, |header, resident| {
         // A wall clock that was set back since makes nobody younger.
         let since = u32::try_from(wall.saturating_sub(header.saved_at)).unwrap_or(u32::MAX);
         let mut resident = *resident;
@@ -217,6 +223,6 @@ fn restore(
             restored.refused += 1;
         }
     })?;
-    restored.age = wall.saturating_sub(header.saved_at);
-    Ok((swarms, restored))
+    restored.age = wall.saturating_sub(contents.header.saved_at);
+    Ok((swarms, contents.ledger, restored))
 }

@@ -1,11 +1,13 @@
 //! The bytes of a state file. Everything is big-endian.
 //!
 //! ```text
-//! file    magic 8 │ version 4 │ block of kind 1 │ blocks of kind 2 … │ block of kind 3
+//! file    magic 8 │ version 4 │ block of kind 1 │ block of kind 4, or none │
+//!         blocks of kind 2 … │ block of kind 3
 //! block   kind 1 │ number 4 │ length of payload 4 │ CRC-32 of these and the payload 4 │ payload
 //! kind 1  saved at, Unix seconds 8 │ whether peers have ids 1
 //! kind 2  swarm …
 //! kind 3  peers 8 │ swarms 8 │ end of the file
+//! kind 4  figures: see `figures`
 //! swarm   info hash 20 │ completed 4 │ peers that follow 2 │ peer …
 //! peer    flags 1 │ age in seconds 2 │ port 2 │ IPv4 4 or IPv6 16 │ id 20, if peers have ids
 //! flags   bit 0: IPv6; bit 1: its completion was counted; bits 2–3: leecher, seeder, paused
@@ -18,9 +20,11 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::figures;
 use crate::limits;
 use crate::protocol::announce::Role;
 use crate::protocol::ids::{InfoHash, PeerId};
+use crate::stats::Ledger;
 use crate::swarm::Resident;
 
 const MAGIC: [u8; 8] = *b"WILDKAT\n";
@@ -35,6 +39,7 @@ const SWARM_HEAD: usize = 26;
 const HEADER: u8 = 1;
 const SWARMS: u8 = 2;
 const END: u8 = 3;
+const FIGURES: u8 = 4;
 
 const IS_V6: u8 = 1;
 const HAS_COUNTED: u8 = 2;
@@ -138,6 +143,12 @@ impl<W: Write> Writer<W> {
         writer
     }
 
+    /// Appends what was counted. To be called once, before the first peer, or not at all.
+    pub fn write_figures(&mut self, ledger: &Ledger) {
+        figures::encode(ledger, &mut self.payload);
+        self.end_block(FIGURES);
+    }
+
     /// Appends a peer. The peers of one swarm are to come one after the other.
     pub fn write(&mut self, resident: &Resident) {
         let is_same = self.swarm == Some(resident.info_hash);
@@ -233,14 +244,22 @@ fn block_head(kind: u8, number: u32, payload: &[u8]) -> [u8; BLOCK_HEAD] {
     head
 }
 
+/// What a whole file holds beside its peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Its head.
+    pub header: Header,
+    /// What was counted, where that was kept.
+    pub ledger: Option<Ledger>,
+    /// What it says of itself.
+    pub totals: Totals,
+}
+
 /// Reads a file to its end, and shows its peers.
 ///
 /// # Errors
 /// [`Fault`], as late as at the file's last byte: what was shown by then is to be thrown away.
-pub fn read(
-    mut from: impl Read,
-    mut show: impl FnMut(&Header, &Resident),
-) -> Result<(Header, Totals), Fault> {
+pub fn read(mut from: impl Read, show: impl FnMut(&Header, &Resident)) -> Result<Contents, Fault> {
     let version = read_version(&mut from)?;
     if version != VERSION {
         return Err(if version > VERSION { Fault::Newer(version) } else { Fault::Foreign });
@@ -255,17 +274,34 @@ pub fn read(
         fields.0.is_empty().then_some(header)
     })()
     .ok_or_else(|| blocks.damaged())?;
+    let mut kind = blocks.next()?;
+    let mut ledger = None;
+    if kind == FIGURES {
+        ledger = Some(figures::decode(&blocks.payload).ok_or_else(|| blocks.damaged())?);
+        kind = blocks.next()?;
+    }
+    let totals = read_to_end(&mut blocks, kind, &header, show)?;
+    Ok(Contents { header, ledger, totals })
+}
+
+/// Reads on from a block of this kind, which has been read.
+fn read_to_end(
+    blocks: &mut Blocks<impl Read>,
+    mut kind: u8,
+    header: &Header,
+    mut show: impl FnMut(&Header, &Resident),
+) -> Result<Totals, Fault> {
     let mut totals = Totals::default();
     let mut swarm = None;
     loop {
-        match blocks.next()? {
+        match kind {
             SWARMS => {
                 let mut fields = Fields(&blocks.payload);
                 let mut show = |resident: &Resident| {
                     totals.peers += 1;
                     totals.torrents += u64::from(swarm != Some(resident.info_hash));
                     swarm = Some(resident.info_hash);
-                    show(&header, resident);
+                    show(header, resident);
                 };
                 read_swarms(&mut fields, header.has_ids, &mut show)
                     .ok_or_else(|| blocks.damaged())?;
@@ -277,12 +313,13 @@ pub fn read(
                     return Err(blocks.damaged());
                 }
                 return match blocks.from.read(&mut [0])? {
-                    0 => Ok((header, totals)),
+                    0 => Ok(totals),
                     _ => Err(Fault::TooLong),
                 };
             }
             _ => return Err(blocks.damaged()),
         }
+        kind = blocks.next()?;
     }
 }
 
@@ -374,20 +411,28 @@ fn read_swarms(
 }
 
 /// What is left of a payload.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl Fields<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*first)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
@@ -400,6 +445,8 @@ impl Fields<'_> {
     }
 }
 
+// What was counted fits a block.
+const _: () = assert!(figures::PAYLOAD_MAX <= BLOCK_FULL);
 // A swarm's head and its largest peer fit behind a payload that is not full yet.
 const _: () = assert!(BLOCK_FULL - 1 + SWARM_HEAD + 1 + 2 + 2 + 16 + 20 <= BLOCK_MAX);
 

@@ -10,10 +10,17 @@ use crate::config;
 use crate::limits::PEER_TTL_MAX;
 use crate::protocol::announce::{Peers, Role};
 use crate::protocol::ids::{InfoHash, PeerId};
+use crate::stats::Ledger;
 use crate::swarm::store::SWEEP_STEPS;
 use crate::swarm::{Arrival, Resident, Swarms, Want};
 
 const HEADER: Header = Header { saved_at: 1_800_000_000, has_ids: true };
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new([1, 2], HEADER.saved_at);
+    ledger.today.hours[5].announces[1][0] = 77;
+    ledger
+}
 
 fn any_resident() -> impl Strategy<Value = Resident> {
     let role = prop_oneof![Just(Role::Leecher), Just(Role::Seeder), Just(Role::Paused)];
@@ -34,6 +41,7 @@ fn any_resident() -> impl Strategy<Value = Resident> {
 
 fn written(header: Header, residents: &[Resident]) -> (Vec<u8>, Totals) {
     let mut writer = Writer::new(Vec::new(), header);
+    writer.write_figures(&ledger());
     for resident in residents {
         writer.write(resident);
     }
@@ -121,6 +129,10 @@ fn blocks_in_another_order_or_of_no_sense_are_refused() {
     let header = [1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let empty_end = [&[3, 16][..], &[0; 16]].concat();
     assert!(read(&format::with_checksums(&[&header[..], &empty_end].concat())).is_ok());
+    let mut figures = vec![4, 0];
+    super::figures::encode(&Ledger::new([1, 2], HEADER.saved_at), &mut figures);
+    figures[1] = figures.len() as u8 - 2;
+    assert!(read(&format::with_checksums(&[&header[..], &figures, &empty_end].concat())).is_ok());
     let swarm = |peers: &[u8]| [&[2, 26 + peers.len() as u8][..], &[9; 25], &[1], peers].concat();
     let peer =
         |flags: u8, age: u8, port: u8| [flags, 200 * u8::from(age > 0), age, 0, port, 1, 2, 3, 4];
@@ -128,7 +140,10 @@ fn blocks_in_another_order_or_of_no_sense_are_refused() {
         (vec![], "nothing"),
         (empty_end.clone(), "no header"),
         ([&header[..], &header].concat(), "two headers"),
-        ([&header[..], &[4, 0]].concat(), "unknown kind"),
+        ([&header[..], &[5, 0]].concat(), "unknown kind"),
+        ([&header[..], &[4, 0], &empty_end].concat(), "no figures"),
+        ([&header[..], &figures, &figures, &empty_end].concat(), "figures twice"),
+        ([&header[..], &swarm(&peer(0, 0, 1)), &figures].concat(), "figures behind swarms"),
         ([&header[..], &[3, 0]].concat(), "end without totals"),
         ([&header[..], &swarm(&[]), &empty_end].concat(), "swarm without peers"),
         ([&header[..], &swarm(&peer(0, 0, 0)), &empty_end].concat(), "port 0"),
@@ -218,12 +233,13 @@ fn store_comes_back_as_it_was() {
     for peer_ids in [true, false] {
         let (folder, config) = (Folder::new(), config::Swarm { peer_ids, ..config() });
         let (swarms, now) = (filled(&config), Now::from_secs(10_200));
-        let totals = folder.state().save(&swarms, now).unwrap();
+        let totals = folder.state().save(&swarms, &ledger(), now).unwrap();
         assert_eq!((totals.peers, totals.torrents), (9_000, swarms.totals().torrents));
-        let (again, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
+        let (again, kept, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
         let Loaded::Whole(restored) = loaded else { panic!("{loaded:?}") };
         assert_eq!((restored.peers, restored.expired, restored.refused), (9_000, 0, 0));
         assert_eq!(again.totals(), swarms.totals());
+        assert_eq!(kept, Some(ledger()));
         let (before, after) = (residents(&swarms, now), residents(&again, Now::from_secs(0)));
         for (before, after) in before.into_iter().zip(after) {
             let slack = before.age.abs_diff(after.age);
@@ -242,7 +258,7 @@ fn completion_that_was_counted_is_not_counted_again() {
     resident.age = 0;
     let header = Header { saved_at: clock::unix_secs(), has_ids: true };
     std::fs::write(folder.path(), written(header, &[resident]).0).unwrap();
-    let (swarms, _) = folder.state().load(&config, Now::from_secs(0)).unwrap();
+    let (swarms, ..) = folder.state().load(&config, Now::from_secs(0)).unwrap();
     let arrival = Arrival {
         info_hash: resident.info_hash,
         peer: resident.peer,
@@ -263,7 +279,7 @@ fn time_between_two_runs_counts() {
     let header = Header { saved_at: clock::unix_secs() - 400, has_ids: true };
     let file = written(header, &[aged(1, 0), aged(2, 500), aged(3, 700), aged(4, 1_000)]).0;
     std::fs::write(folder.path(), file).unwrap();
-    let (swarms, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
+    let (swarms, _, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
     let Loaded::Whole(restored) = loaded else { panic!("{loaded:?}") };
     assert_eq!((restored.peers, restored.expired), (2, 2));
     assert!((400..410).contains(&restored.age));
@@ -278,9 +294,9 @@ fn time_between_two_runs_counts() {
 #[test]
 fn caps_hold_for_what_comes_back() {
     let folder = Folder::new();
-    folder.state().save(&filled(&config()), Now::from_secs(10_100)).unwrap();
+    folder.state().save(&filled(&config()), &ledger(), Now::from_secs(10_100)).unwrap();
     let config = config::Swarm { peers_total_max: 100, ..config() };
-    let (swarms, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
+    let (swarms, _, loaded) = folder.state().load(&config, Now::from_secs(0)).unwrap();
     let Loaded::Whole(restored) = loaded else { panic!("{loaded:?}") };
     assert_eq!((restored.peers, restored.refused), (100, 8_900));
     assert_eq!(swarms.totals().peers(), 100);
@@ -299,13 +315,13 @@ fn file_of_no_use_is_set_aside_whole() {
     ] {
         let folder = Folder::new();
         std::fs::write(folder.path(), bytes).unwrap();
-        let (swarms, loaded) = folder.state().load(&config(), Now::from_secs(0)).unwrap();
+        let (swarms, _, loaded) = folder.state().load(&config(), Now::from_secs(0)).unwrap();
         let Loaded::SetAside(fault, aside) = loaded else { panic!("{loaded:?}") };
         assert!(fault.to_string().contains(says), "{fault}");
         assert_eq!(swarms.totals().peers(), 0);
         assert_eq!(std::fs::read(aside).unwrap(), bytes);
         assert_eq!(folder.names(), ["swarms.state.refused"]);
-        folder.state().save(&swarms, Now::from_secs(0)).unwrap();
+        folder.state().save(&swarms, &ledger(), Now::from_secs(0)).unwrap();
         assert_eq!(folder.names(), ["swarms.state", "swarms.state.refused"]);
     }
 }

@@ -1,41 +1,63 @@
-//! The sums of all counters at one moment, as plain numbers for pages and JSON.
+//! The sums of all counters at one moment, as plain numbers.
 
-use serde::Serialize;
+use super::Counters;
+use super::counter::{FamilyCounters, ProtocolCounters};
+use super::latency::LatencySnapshot;
 
-use super::{Counters, ProtocolCounters};
-
-/// What came by one protocol since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ProtocolSnapshot {
-    /// Announces from IPv4 addresses.
-    pub announces_v4: u64,
-    /// Announces from IPv6 addresses.
-    pub announces_v6: u64,
-    /// Scrapes.
+/// What came by one protocol from addresses of one family since the start. The fields are those of
+/// [`FamilyCounters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is documented at its counter")]
+pub struct FamilySnapshot {
+    pub announces: u64,
     pub scrapes: u64,
-    /// Requests refused with a reason.
     pub refused: u64,
-    /// Bytes of replies.
+}
+
+impl FamilySnapshot {
+    fn add(&mut self, counters: &FamilyCounters) {
+        self.announces += counters.announces.read();
+        self.scrapes += counters.scrapes.read();
+        self.refused += counters.refused.read();
+    }
+}
+
+/// What came by one protocol since the start. The fields are those of [`ProtocolCounters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is documented at its counter")]
+pub struct ProtocolSnapshot {
+    pub v4: FamilySnapshot,
+    pub v6: FamilySnapshot,
+    pub turned_away: u64,
     pub bytes_sent: u64,
 }
 
 impl ProtocolSnapshot {
-    /// Announces of both families.
+    /// Announces from addresses of both families.
     pub fn announces(&self) -> u64 {
-        self.announces_v4 + self.announces_v6
+        self.v4.announces + self.v6.announces
+    }
+
+    /// Scrapes from addresses of both families.
+    pub fn scrapes(&self) -> u64 {
+        self.v4.scrapes + self.v6.scrapes
+    }
+
+    /// Requests that were refused or turned away.
+    pub fn refused(&self) -> u64 {
+        self.v4.refused + self.v6.refused + self.turned_away
     }
 
     fn add(&mut self, counters: &ProtocolCounters) {
-        self.announces_v4 += counters.announces_v4.read();
-        self.announces_v6 += counters.announces_v6.read();
-        self.scrapes += counters.scrapes.read();
-        self.refused += counters.refused.read();
+        self.v4.add(&counters.v4);
+        self.v6.add(&counters.v6);
+        self.turned_away += counters.turned_away.read();
         self.bytes_sent += counters.bytes_sent.read();
     }
 }
 
 /// All that was counted since the start. The fields are those of [`Counters`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is documented at its counter")]
 pub struct Snapshot {
     pub udp: ProtocolSnapshot,
@@ -52,6 +74,7 @@ pub struct Snapshot {
     pub connections_refused: u64,
     pub connections_timed_out: u64,
     pub handshakes_failed: u64,
+    pub latency: LatencySnapshot,
 }
 
 impl Snapshot {
@@ -75,5 +98,6 @@ impl Snapshot {
         self.connections_refused += counters.connections_refused.read();
         self.connections_timed_out += counters.connections_timed_out.read();
         self.handshakes_failed += counters.handshakes_failed.read();
+        self.latency.add(&counters.latency);
     }
 }

@@ -20,13 +20,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("limits", &["protocol"]),
     ("config", &["limits"]),
     ("swarm", &["protocol", "clock", "limits", "config"]),
-    ("state", &["protocol", "swarm", "clock", "limits", "config"]),
+    ("state", &["protocol", "swarm", "stats", "clock", "limits", "config"]),
     ("db", &["protocol", "config"]),
     ("tracker", &["protocol", "swarm", "stats", "clock", "limits", "config"]),
     // Of `protocol`, the data plane knows HTTP's head and nothing else: see the test below.
     ("net", &["tracker", "protocol", "stats", "clock", "limits", "config"]),
     ("outbound", &["config", "limits"]),
-    ("site", &["db", "protocol", "swarm", "stats", "outbound", "config", "limits", "clock"]),
+    // Of `net` and `tracker`, the site knows what an announce on a web port is passed on to.
+    (
+        "site",
+        &[
+            "db", "protocol", "swarm", "stats", "tracker", "net", "outbound", "config", "limits",
+            "clock",
+        ],
+    ),
     ("jobs", &["db", "swarm", "state", "tracker", "net", "stats", "outbound", "clock", "config"]),
     ("query", &["protocol", "limits"]),
     // It asks what the data plane would ask of the system, and the tracker what a client would.

@@ -299,7 +299,7 @@ fn list_of_torrents_that_is_none_ends_the_start_with_its_line() {
 /// Peers and torrents that stand in a state file.
 fn saved(state: &Path) -> (u64, u64) {
     let file = BufReader::new(std::fs::File::open(state).unwrap());
-    let (_, totals) = wildkat::state::format::read(file, |_, _| {}).unwrap();
+    let totals = wildkat::state::format::read(file, |_, _| {}).unwrap().totals;
     (totals.peers, totals.torrents)
 }
 
@@ -323,7 +323,9 @@ fn fill(state: &Path) -> Duration {
         swarms.restore(now, &resident).unwrap();
     }
     let start = Instant::now();
-    wildkat::state::StateFile::open(state.to_owned()).unwrap().save(&swarms, now).unwrap();
+    let (file, ledger) =
+        (wildkat::state::StateFile::open(state.to_owned()), wildkat::stats::Ledger::default());
+    file.unwrap().save(&swarms, &ledger, now).unwrap();
     start.elapsed()
 }
 

@@ -37,9 +37,10 @@ impl Worker {
         body: &mut Vec<u8>,
     ) -> HttpAnswer {
         body.clear();
+        self.counters.turn_to(now.secs());
         let answer = match Route::of(path) {
             None => {
-                self.counters.of(protocol).refused.increment();
+                self.counters.of(protocol).turned_away.increment();
                 return HttpAnswer::NotFound;
             }
             Some(Route::Announce) => {
@@ -55,7 +56,7 @@ impl Worker {
         if let Err(refusal) = answer {
             body.clear();
             http::write_failure(body, &refusal.reason, refusal.retry_in);
-            self.counters.of(protocol).refused.increment();
+            self.counters.of(protocol).of(client).refused.increment();
         }
         HttpAnswer::Body
     }
@@ -99,7 +100,7 @@ impl Worker {
         let config = &self.tracker.config;
         match http::scrape_info_hashes(query).take(config.scrape_hashes_max + 1).count() {
             0 if config.full_scrape => {
-                self.counters.of(protocol).scrapes.increment();
+                self.counters.of(protocol).of(client).scrapes.increment();
                 return Ok(HttpAnswer::FullScrape);
             }
             0 => return Err(Refusal::FULL_SCRAPE),
@@ -124,7 +125,7 @@ impl Worker {
         self.files.sort_unstable_by_key(|(info_hash, _)| *info_hash);
         self.files.dedup_by_key(|(info_hash, _)| *info_hash);
         http::write_scrape_reply(body, &self.files, config.min_interval);
-        self.counters.of(protocol).scrapes.increment();
+        self.counters.of(protocol).of(client).scrapes.increment();
         Ok(HttpAnswer::Body)
     }
 }

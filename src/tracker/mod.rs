@@ -149,11 +149,7 @@ impl Worker {
             let swarms = &self.tracker.swarms;
             swarms.announce(now, &arrival, want, &mut self.rng, &mut self.peers)?
         };
-        let counter = self.counters.of(protocol);
-        match source {
-            IpAddr::V4(_) => counter.announces_v4.increment(),
-            IpAddr::V6(_) => counter.announces_v6.increment(),
-        }
+        self.counters.announced(protocol, source, &announce.peer_id.0);
         Ok(Admitted { counts, interval: self.interval() })
     }
 

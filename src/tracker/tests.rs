@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::hash_list::HashList;
 use super::*;
 use crate::protocol::udp::{Header, Reply, Request};
-use crate::stats::Stats;
+use crate::stats::{Ledger, Stats};
 
 const START: Now = Now::from_secs(1_000);
 const HASH: InfoHash = InfoHash(*b"aaaaaaaaaaaaaaaaaaaa");
@@ -33,7 +33,7 @@ impl Bench {
     fn with_swarm(config: config::Tracker, swarm: &config::Swarm) -> Bench {
         let swarms = Arc::new(Swarms::new(swarm));
         let tracker = Arc::new(Tracker::new(config, swarms.clone(), None).unwrap());
-        let stats = Stats::new(1);
+        let stats = Stats::new(1, Ledger::default(), 0);
         let worker = Worker::new(tracker, stats.worker(0));
         Bench { worker, swarms, stats, reply: Vec::new() }
     }
@@ -384,9 +384,9 @@ fn requests_are_counted_by_protocol_family_and_outcome() {
     bench.http("192.0.2.1", "/scrape?info_hash=abc");
     assert_eq!(bench.http_answer("192.0.2.1", "/elsewhere"), HttpAnswer::NotFound);
     let seen = bench.stats.snapshot();
-    assert_eq!((seen.udp.announces_v4, seen.udp.announces_v6, seen.udp.refused), (1, 1, 1));
+    assert_eq!((seen.udp.v4.announces, seen.udp.v6.announces, seen.udp.refused()), (1, 1, 1));
     assert_eq!((seen.udp_connects, seen.udp_silent), (3, 1));
-    assert_eq!((seen.http.announces_v4, seen.http.scrapes, seen.http.refused), (1, 1, 2));
+    assert_eq!((seen.http.v4.announces, seen.http.scrapes(), seen.http.refused()), (1, 1, 2));
     assert_eq!(seen.https, crate::stats::snapshot::ProtocolSnapshot::default());
 }
 

@@ -35,6 +35,7 @@ impl Worker {
         reply: &mut Vec<u8>,
     ) -> Verdict {
         reply.clear();
+        self.counters.turn_to(now.secs());
         let client = source.ip();
         let (header, answer) = match Request::decode(packet) {
             Ok(Request::Connect { transaction_id }) => {
@@ -67,7 +68,7 @@ impl Worker {
         if let Err(reason) = answer {
             reply.clear();
             udp::write_error(reply, header.transaction_id, &reason);
-            self.counters.udp.refused.increment();
+            self.counters.udp.of(client).refused.increment();
         }
         self.replied(reply)
     }
@@ -132,12 +133,12 @@ impl Worker {
         if let Some(refusal) = refused.filter(|_| tracked == 0) {
             return Err(refusal);
         }
-        self.counters.udp.scrapes.increment();
+        self.counters.udp.of(client).scrapes.increment();
         Ok(())
     }
 
     fn replied(&self, reply: &[u8]) -> Verdict {
-        self.counters.udp.bytes_sent.add(reply.len() as u64);
+        self.counters.sent_datagram(reply.len());
         Verdict::Reply
     }
 

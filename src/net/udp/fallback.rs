@@ -84,7 +84,9 @@ fn answer(
         let (datagram, reply) = batch.datagram(number);
         let Some(from) = address::decode(datagram.name) else { continue };
         let source = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let stopwatch = worker.counters().latency.start();
         let verdict = worker.answer_udp(now, source, datagram.payload, &mut reply.bytes);
+        worker.counters().latency.stop(stopwatch);
         if verbose {
             tracing::debug!(%source, length = datagram.payload.len(), ?verdict, "UDP request");
         }

@@ -101,7 +101,9 @@ impl Udp {
         {
             let source = SocketAddr::new(from.ip().to_canonical(), from.port());
             let request = datagram.payload();
+            let stopwatch = worker.counters().latency.start();
             verdict = worker.answer_udp(*now, source, request, &mut reply.bytes);
+            worker.counters().latency.stop(stopwatch);
             if self.verbose {
                 tracing::debug!(%source, length = request.len(), ?verdict, "UDP request");
             }

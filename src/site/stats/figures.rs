@@ -6,12 +6,15 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::periods::Periods;
+use crate::clock;
 use crate::site::Site;
 use crate::stats::Snapshot;
 use crate::stats::snapshot::ProtocolSnapshot;
 use crate::swarm::{FamilyTotals, Totals};
 
-/// `/stats.json`. Counters begin at zero with the process and only grow.
+/// `/stats.json`. Counters begin at zero with the process and only grow, but for those of the
+/// periods, which outlive it where it keeps its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Figures {
     /// Version of the tracker.
@@ -28,6 +31,8 @@ pub struct Figures {
     pub compression: CompressionFigures,
     /// TCP connections to the tracker ports.
     pub connections: ConnectionFigures,
+    /// What came today, yesterday, and in all.
+    pub periods: Periods,
 }
 
 /// Who is there at the moment.
@@ -130,7 +135,7 @@ impl Figures {
     pub fn read(site: &Site) -> Figures {
         let snapshot = site.stats.snapshot();
         Figures {
-            version: site.version,
+            version: site.facts.version,
             uptime_seconds: site.clock.now().secs(),
             swarms: SwarmFigures::from(site.swarms.totals()),
             requests: RequestFigures::from(&snapshot),
@@ -151,6 +156,7 @@ impl Figures {
                 timed_out: snapshot.connections_timed_out,
                 handshakes_failed: snapshot.handshakes_failed,
             },
+            periods: Periods::from(&site.stats.ledger(clock::unix_secs())),
         }
     }
 }
@@ -189,10 +195,10 @@ impl From<ProtocolSnapshot> for ProtocolFigures {
     fn from(snapshot: ProtocolSnapshot) -> ProtocolFigures {
         ProtocolFigures {
             announces: snapshot.announces(),
-            announces_ipv4: snapshot.announces_v4,
-            announces_ipv6: snapshot.announces_v6,
-            scrapes: snapshot.scrapes,
-            refused: snapshot.refused,
+            announces_ipv4: snapshot.v4.announces,
+            announces_ipv6: snapshot.v6.announces,
+            scrapes: snapshot.scrapes(),
+            refused: snapshot.refused(),
             bytes_sent: snapshot.bytes_sent,
         }
     }

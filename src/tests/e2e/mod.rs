@@ -1,8 +1,10 @@
 //! A whole server on loopback, asked over real sockets: raw bytes out, raw bytes in.
 
+mod browser;
 mod clients;
 mod doctor;
 mod epoll;
+mod metrics;
 mod page;
 mod query;
 mod tight;

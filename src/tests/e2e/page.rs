@@ -6,7 +6,7 @@ fn with_page() -> TestServer {
     TestServer::with(|config| {
         config.web.http_port = Some(0);
         config.web.https_port = Some(0);
-        config.web.public_host = "t.example".to_owned();
+        config.web.public_host = Some("t.example".to_owned());
     })
 }
 
@@ -54,12 +54,19 @@ fn page_redirects_to_the_configured_host_when_told_to() {
 }
 
 #[test]
-fn tracker_ports_serve_no_page_and_web_ports_no_announce() {
+fn tracker_ports_serve_no_page_and_web_ports_announces_too() {
     let server = with_page();
     assert_eq!(server.get("/stats.json").status, 404);
     let mut stream = connect(server.addresses().web_http[0]);
-    assert_eq!(ask(&mut stream, &target(7000, "left=0"), "").status, 404);
-    assert_eq!(server.peers(), 0);
+    let answer = ask(&mut stream, &target(7000, "left=0"), "");
+    assert!(answer.text().starts_with("d8:completei1e"), "{}", answer.text());
+    assert_eq!(server.peers(), 1);
+    let pem = server.folder.path().join("cert.pem");
+    let mut stream = tls_stream(connect(server.addresses().web_https[0]), &pem);
+    let answer = ask(&mut stream, &target(7001, "left=1"), "Accept-Encoding: gzip\r\n");
+    assert_eq!((answer.status, server.peers()), (200, 2));
+    let seen = server.server.stats().snapshot();
+    assert_eq!((seen.http.announces(), seen.https.announces()), (1, 1));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn requests_are_answered_in_their_order_however_little_room_there_is() {
             assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{rings:?}");
         }
         let seen = server.server.stats().snapshot();
-        assert_eq!((seen.http.announces(), seen.http.refused), (40 * 30, 40), "{rings:?}");
+        assert_eq!((seen.http.announces(), seen.http.refused()), (40 * 30, 40), "{rings:?}");
     }
 }
 

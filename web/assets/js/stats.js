@@ -1,8 +1,8 @@
-// Keeps the figures of the page fresh, and copies announce URLs. The page is whole without it.
+// Keeps the page fresh, and copies announce URLs. The page is whole without it.
 //
-// Each number names its place in /stats.json: `data-figure` with a `data-format`, `data-bar` for a
-// bar of a group, `data-part` and `data-whole` for a share. The forms are those of
-// src/site/numbers.rs.
+// Every few seconds the page itself is asked for again, and each part of it that is marked
+// `data-fresh` takes over what has changed. So figures are put into words in one place, on the
+// server, and what has not changed stays as it is: selections, focus, and what a reader is reading.
 
 const PERIOD_MS = 5_000;
 const PERIOD_MAX_MS = 60_000;
@@ -11,68 +11,50 @@ const TIMEOUT_MS = 4_000;
 let timer;
 let failures = 0;
 
-function count(number) {
-  return number.toLocaleString("en-US");
-}
-
-function bytes(amount) {
-  if (amount < 1024) return `${amount} B`;
-  let size = 1024;
-  for (const unit of ["KB", "MB", "GB", "TB", "PB"]) {
-    const tenths = Math.round((amount * 10) / size);
-    if (tenths < 10_240 || unit === "PB") return `${(tenths / 10).toFixed(1)} ${unit}`;
-    size *= 1024;
+/** Makes a node say what another one does, and touches only what differs. */
+function take(node, other) {
+  if (node.nodeType !== other.nodeType || node.nodeName !== other.nodeName) {
+    node.replaceWith(document.importNode(other, true));
+    return;
   }
-}
-
-function uptime(seconds) {
-  const days = Math.floor(seconds / 86_400);
-  const hours = Math.floor(seconds / 3600) % 24;
-  const minutes = Math.floor(seconds / 60) % 60;
-  return `${days ? `${days}d ` : ""}${hours ? `${hours}h ` : ""}${minutes}m`;
-}
-
-function share(part, whole) {
-  const tenths = whole ? Math.round((part * 1000) / whole) : 0;
-  return `${(tenths / 10).toFixed(1)}%`;
-}
-
-const FORMATS = { count, bytes, uptime };
-
-/** The number at a path such as `swarms.peers`. */
-function find(figures, path) {
-  return path.split(".").reduce((value, key) => value[key], figures);
-}
-
-/** The sum of the numbers at paths with spaces between them. */
-function sum(figures, paths) {
-  return paths.split(" ").reduce((total, path) => total + find(figures, path), 0);
-}
-
-/** Leaves an element alone that says the right thing, so that selections and readers stay put. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function show(figures) {
-  for (const element of document.querySelectorAll("[data-figure]")) {
-    const { figure, format } = element.dataset;
-    write(element, FORMATS[format](find(figures, figure)));
+  if (node.nodeType !== Node.ELEMENT_NODE) {
+    if (node.data !== other.data) node.data = other.data;
+    return;
   }
-  for (const element of document.querySelectorAll("[data-part]")) {
-    const { part, whole } = element.dataset;
-    write(element, share(find(figures, part), sum(figures, whole)));
+  for (const { name } of [...node.attributes]) {
+    if (!other.hasAttribute(name)) node.removeAttribute(name);
   }
-  for (const group of document.querySelectorAll("[data-bars]")) {
-    const bars = [...group.querySelectorAll("[data-bar]")];
-    const whole = sum(figures, bars.map((bar) => bar.dataset.bar).join(" "));
-    for (const bar of bars) {
-      const number = find(figures, bar.dataset.bar);
-      const part = share(number, whole);
-      write(bar.querySelector("[data-number]"), count(number));
-      write(bar.querySelector("[data-share]"), part);
-      bar.querySelector("rect").setAttribute("width", part);
-    }
+  for (const { name, value } of other.attributes) {
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  }
+  const [children, others] = [[...node.childNodes], [...other.childNodes]];
+  others.forEach((child, index) => {
+    if (index < children.length) take(children[index], child);
+    else node.append(document.importNode(child, true));
+  });
+  children.slice(others.length).forEach((child) => child.remove());
+}
+
+/** The page as it is at the moment. Nothing in it runs or loads. */
+function fetchPage() {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", location.pathname);
+    request.responseType = "document";
+    request.timeout = TIMEOUT_MS;
+    request.onload = () => {
+      const isPage = request.status === 200 && request.responseXML;
+      isPage ? resolve(request.responseXML) : reject(new Error(`status ${request.status}`));
+    };
+    request.onerror = request.ontimeout = () => reject(new Error("no answer"));
+    request.send();
+  });
+}
+
+function show(page) {
+  for (const part of document.querySelectorAll("[data-fresh]")) {
+    const fresh = page.getElementById(part.id);
+    if (fresh) take(part, fresh);
   }
 }
 
@@ -83,7 +65,7 @@ function mark(isFresh) {
   const hasChanged = !badge.hidden && badge.textContent !== text;
   badge.hidden = false;
   badge.classList.toggle("badge-stale", !isFresh);
-  write(badge, text);
+  badge.textContent = text;
   if (hasChanged) {
     say(isFresh ? "The figures are live again." : "The tracker cannot be reached; figures are old.");
   }
@@ -96,12 +78,7 @@ function say(text) {
 async function refresh() {
   clearTimeout(timer);
   try {
-    const response = await fetch("/stats.json", {
-      cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    show(await response.json());
+    show(await fetchPage());
     failures = 0;
   } catch {
     failures += 1;
