@@ -92,8 +92,9 @@ impl Watchdog {
 /// Requests so far, over all protocols.
 fn requests(server: &Server) -> u64 {
     let told = server.stats.snapshot();
-    let of =
-        |protocol: &ProtocolSnapshot| protocol.announces() + protocol.scrapes + protocol.refused;
+    let of = |protocol: &ProtocolSnapshot| {
+        protocol.announces() + protocol.scrapes() + protocol.refused()
+    };
     told.udp_connects + of(&told.udp) + of(&told.http) + of(&told.https)
 }
 
