@@ -39,7 +39,7 @@ pub struct Latency {
 }
 
 /// A request that is being timed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Stopwatch(Instant);
 
