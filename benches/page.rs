@@ -7,16 +7,34 @@ use axum::http::{Request, StatusCode};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use wildkat::clock::Clock;
+use wildkat::clock::{self, Clock};
 use wildkat::config;
-use wildkat::site::{Site, router};
-use wildkat::stats::Stats;
+use wildkat::net::http::Responder;
+use wildkat::site::announce::Announces;
+use wildkat::site::{Facts, Site, router};
+use wildkat::stats::{Ledger, Stats};
 use wildkat::swarm::Swarms;
+use wildkat::tracker::{Tracker, Worker};
 
 fn pages(criterion: &mut Criterion) {
     let swarms = Arc::new(Swarms::new(&config::Swarm::default()));
-    let urls = vec!["udp://tracker.example.org:6969/announce".to_owned()];
-    let router = router(Site::new(swarms, Stats::new(2), Clock::start(), urls, "0"));
+    let now = clock::unix_secs();
+    let stats = Stats::new(1, Ledger::new([1, 2], now), now);
+    let tracker = Tracker::new(config::Tracker::default(), swarms.clone(), None).expect("chance");
+    let worker = Worker::new(Arc::new(tracker), stats.worker(0));
+    let announces = Announces::new(Responder::new(worker, Arc::default()), Arc::default());
+    let facts = Facts {
+        public_host: Some("tracker.example.org".to_owned()),
+        announce_ports: vec![("udp", 6969)],
+        ..Facts::default()
+    };
+    let router = router(Site {
+        swarms,
+        stats,
+        clock: Clock::start(),
+        announces: Arc::new(announces),
+        facts: Arc::new(facts),
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut group = criterion.benchmark_group("page");
     for path in ["/", "/stats.json"] {

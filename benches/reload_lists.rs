@@ -14,7 +14,7 @@ use wildkat::config;
 use wildkat::protocol::announce::{Announce, Event, PeerFormat};
 use wildkat::protocol::ids::{InfoHash, PeerId};
 use wildkat::protocol::udp::{Header, Reply, Request};
-use wildkat::stats::Stats;
+use wildkat::stats::{Ledger, Stats};
 use wildkat::swarm::Swarms;
 use wildkat::tracker::admission::Lists;
 use wildkat::tracker::hash_list::HashList;
@@ -62,7 +62,7 @@ fn list() -> String {
 /// How long each announce took that was answered while `meanwhile` ran.
 fn latencies(tracker: &Arc<Tracker>, meanwhile: impl FnOnce() + Send) -> Vec<Duration> {
     let is_over = AtomicBool::new(false);
-    let mut worker = Worker::new(tracker.clone(), Stats::new(1).worker(0));
+    let mut worker = Worker::new(tracker.clone(), Stats::new(1, Ledger::default(), 0).worker(0));
     let mut answer = Vec::new();
     let now = Now::from_secs(1);
     std::thread::scope(|scope| {

@@ -8,6 +8,7 @@ use wildkat::config;
 use wildkat::protocol::announce::{Peers, Role};
 use wildkat::protocol::ids::{InfoHash, PeerId};
 use wildkat::state::StateFile;
+use wildkat::stats::Ledger;
 use wildkat::swarm::{Arrival, Swarms, Want};
 
 /// Peers, ten in each swarm.
@@ -43,11 +44,11 @@ fn state(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("state");
     group.throughput(Throughput::Elements(PEERS.into())).sample_size(10);
     group.bench_function("save", |bencher| {
-        bencher.iter(|| file.save(&swarms, NOW).expect("room on the disk"));
+        bencher.iter(|| file.save(&swarms, &Ledger::default(), NOW).expect("room on the disk"));
     });
     group.bench_function("load", |bencher| {
         bencher.iter(|| {
-            let (swarms, _) = file.load(&config, NOW).expect("the file just saved");
+            let (swarms, ..) = file.load(&config, NOW).expect("the file just saved");
             assert_eq!(swarms.totals().peers(), u64::from(PEERS));
         });
     });

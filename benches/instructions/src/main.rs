@@ -13,7 +13,7 @@ use wildkat::net::http::{Next, Responder, Service};
 use wildkat::protocol::announce::{Announce, Event, PeerFormat};
 use wildkat::protocol::ids::{InfoHash, PeerId};
 use wildkat::protocol::udp::{Header, Reply, Request};
-use wildkat::stats::{Protocol, Stats};
+use wildkat::stats::{Ledger, Protocol, Stats};
 use wildkat::swarm::Swarms;
 use wildkat::tracker::{Tracker, Verdict, Worker};
 
@@ -63,7 +63,7 @@ fn measured(answer: &mut dyn FnMut(u32)) {
 fn worker() -> Worker {
     let swarms = Arc::new(Swarms::new(&config::Swarm::default()));
     let tracker = Tracker::new(config::Tracker::default(), swarms, None).expect("randomness");
-    let mut worker = Worker::new(Arc::new(tracker), Stats::new(1).worker(0));
+    let mut worker = Worker::new(Arc::new(tracker), Stats::new(1, Ledger::default(), 0).worker(0));
     let mut reply = Vec::new();
     for number in 0..PEERS {
         for source in [v4(number), v6(number)] {
