@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wildkat::clock::Now;
+use wildkat::clock::{Now, unix_secs};
 use wildkat::config;
 use wildkat::protocol::announce::{Peers, Role};
 use wildkat::protocol::ids::{InfoHash, PeerId};
@@ -41,10 +41,11 @@ fn state(criterion: &mut Criterion) {
     let swarms = filled(&config);
     let folder = tempfile::tempdir().expect("a folder");
     let file = StateFile::open(folder.path().join("swarms.state")).expect("a file");
+    let ledger = Ledger::new([1, 2], unix_secs());
     let mut group = criterion.benchmark_group("state");
     group.throughput(Throughput::Elements(PEERS.into())).sample_size(10);
     group.bench_function("save", |bencher| {
-        bencher.iter(|| file.save(&swarms, &Ledger::default(), NOW).expect("room on the disk"));
+        bencher.iter(|| file.save(&swarms, &ledger, NOW).expect("room on the disk"));
     });
     group.bench_function("load", |bencher| {
         bencher.iter(|| {

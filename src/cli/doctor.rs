@@ -22,7 +22,7 @@ use crate::limits::doctor as limits;
 #[argh(
     example = "{command_name} --ipv6 --domain t.example --https-port 443 --cert c.pem --key k.pem",
     example = "{command_name} -o json",
-    note = "Every option of serve is taken too: put doctor in the place of serve. It changes nothing.
+    note = "Every option of serve is taken too: put doctor in place of serve. It changes nothing.
   Exit codes: 0 nothing worse than notes, 3 warnings, 4 errors; 1 and 2 as for serve."
 )]
 struct DoctorArguments {

@@ -52,7 +52,8 @@ fn issue(scene: &Scene) -> Cure {
     });
     Cure::both(
         format!(
-            "acme.sh --issue -d {name} --standalone --force && acme.sh --install-cert -d {name}{paths}"
+            "acme.sh --issue -d {name} --standalone --force && \
+             acme.sh --install-cert -d {name}{paths}"
         ),
         format!(
             "acme.sh --install-cert -d {name}{paths} --reloadcmd 'systemctl reload wildkat' && \
@@ -112,7 +113,7 @@ pub fn chain(scene: &Scene) -> Looked {
             Ok(()) => Seen::ok(format!("{} certificates lead to an authority", certificates.len())),
             Err(why) if above.is_empty() => {
                 let is = format!(
-                    "the file holds the server's certificate alone ({why}): the chain is not complete"
+                    "the file holds the server's certificate alone ({why}): the chain is not whole"
                 );
                 Seen::error(is, issue(scene))
             }

@@ -71,7 +71,8 @@ fn entries_of(table: impl Read, port: u16) -> Result<u64, Unseen> {
 fn untrack(port: u16) -> Cure {
     let rules = format!(
         "table inet wildkat {{ \
-         chain prerouting {{ type filter hook prerouting priority raw; udp dport {port} notrack; }} \
+         chain prerouting {{ type filter hook prerouting priority raw; \
+         udp dport {port} notrack; }} \
          chain output {{ type filter hook output priority raw; udp sport {port} notrack; }} }}"
     );
     Cure::both(

@@ -1,8 +1,8 @@
-//! Sockets that a service manager opened and keeps (sd_listen_fds(3)): they outlive us, so that what
-//! arrives while a tracker is replaced waits in them.
+//! Sockets that a service manager opened and keeps (sd_listen_fds(3)): they outlive us, so that
+//! what arrives while a tracker is replaced waits in them.
 //!
-//! A socket is known by its kind and port, and serves the flag that names that port; names given in
-//! a unit are free. Every socket of a port is read by a worker, or the clients that the kernel sends
+//! A socket is known by its kind and port, and serves the flag that names that port; names given
+//! in a unit are free. Every socket of a port is read by a worker, or the clients that the kernel sends
 //! to it would never be answered; every worker reads one, or it would idle. So where their numbers
 //! differ, workers share duplicates, or have several.
 

@@ -1,5 +1,5 @@
 //! The web ports: the live page, its figures as JSON and for Prometheus, and the few files every
-//! site has. Announces that come here are passed on to `tracker`; nothing here remembers an address.
+//! site has. Announces that come here are passed on to `tracker`; nothing here keeps an address.
 //!
 //! Read [`router()`] first: every URL is there.
 //!

@@ -133,8 +133,8 @@ impl StateFile {
         }
     }
 
-    /// Replaces the file by what the store holds and what was counted, while traffic goes on. Of two
-    /// calls at once, one waits for the other.
+    /// Replaces the file by what the store holds and what was counted, while traffic goes on. Of
+    /// two calls at once, one waits for the other.
     ///
     /// # Errors
     /// When it cannot be written; the old file is still there then.

@@ -104,8 +104,8 @@ impl Ledger {
     }
 
     /// Turns the pages to the day `number`. `complete` is shown each day before it goes among the
-    /// past ones, so that what was counted elsewhere can be added. Where the clock was set back over
-    /// midnight, the pages stay; where it was set back further, the days it showed were none.
+    /// past ones, so that what was counted elsewhere can be added. Where the clock was set back
+    /// over midnight, the pages stay; where it was set back further, the days it showed were none.
     pub fn turn_to(&mut self, number: u32, mut complete: impl FnMut(&mut Day)) {
         let today = self.today.number;
         let pages = match number {

@@ -323,9 +323,9 @@ fn fill(state: &Path) -> Duration {
         swarms.restore(now, &resident).unwrap();
     }
     let start = Instant::now();
-    let (file, ledger) =
-        (wildkat::state::StateFile::open(state.to_owned()), wildkat::stats::Ledger::default());
-    file.unwrap().save(&swarms, &ledger, now).unwrap();
+    let ledger = wildkat::stats::Ledger::new([1, 2], wildkat::clock::unix_secs());
+    let file = wildkat::state::StateFile::open(state.to_owned()).unwrap();
+    file.save(&swarms, &ledger, now).unwrap();
     start.elapsed()
 }
 

@@ -67,7 +67,7 @@ impl Issued {
 
 #[test]
 fn certificate_that_is_whole_and_in_time_is_as_it_should_be() {
-    for name in ["t.example", "*.example", "T.Example"] {
+    for name in ["t.example", "T.Example"] {
         let mut issued = Issued::new();
         issued.put_whole(name, (-10, 80));
         let stage = &issued.stage;

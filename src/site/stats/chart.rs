@@ -62,8 +62,8 @@ impl Chart {
         Chart::new(&values.collect::<Vec<_>>(), places, days.len().checked_sub(1), step)
     }
 
-    /// Each of `values` has a label, a name, and a number. Every `step`th label is shown on a narrow
-    /// screen, counted from `now` or the first.
+    /// Each of `values` has a label, a name, and a number. Every `step`th label is shown on a
+    /// narrow screen, counted from `now` or the first.
     fn new(
         values: &[((String, String), u64)],
         places: usize,
@@ -105,7 +105,7 @@ impl Chart {
     }
 }
 
-/// The least of 2, 4, 10, 20, 40, 100, … that is not less: a scale whose half is a whole number too.
+/// The least of 2, 4, 10, 20, 40, 100, … that is not less: a scale whose half is whole too.
 fn round_up(number: u64) -> u64 {
     let mut ten = 1_u64;
     loop {

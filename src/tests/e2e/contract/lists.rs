@@ -9,22 +9,22 @@ fn changed_list_is_taken_up_and_a_bad_one_is_not() {
     std::fs::write(&file, "# nothing yet\n").unwrap();
     let server = TestServer::with(|config| config.tracker.lists.denied = Some(file.clone()));
     let client = server.udp_client();
-    let is_refused = || {
+    let reason = "torrent not allowed on this tracker";
+    // Over UDP and over HTTP.
+    let refused = || {
         let reply = client.announce(&Announce::sample(7000, 0));
-        let over_udp = reply.ends_with(b"torrent not allowed on this tracker");
         let failure = server.get(&target(7000, "left=0")).failure();
-        assert_eq!(over_udp, failure.as_deref() == Some("torrent not allowed on this tracker"));
-        over_udp
+        [reply.ends_with(reason.as_bytes()), failure.as_deref() == Some(reason)]
     };
-    assert!(!is_refused());
+    assert_eq!(refused(), [false; 2]);
     std::fs::write(&file, format!("{HASH} # on demand\n")).unwrap();
     server.server.reload();
-    wait_until("the torrent is denied", is_refused);
+    wait_until("the torrent is denied", || refused() == [true; 2]);
     std::fs::write(&file, "no hash\n").unwrap();
     server.server.reload();
     std::thread::sleep(Duration::from_millis(200));
-    assert!(is_refused(), "a bad list changes nothing");
+    assert_eq!(refused(), [true; 2], "a bad list changes nothing");
     std::fs::write(&file, "").unwrap();
     server.server.reload();
-    wait_until("the torrent is welcome again", || !is_refused());
+    wait_until("the torrent is welcome again", || refused() == [false; 2]);
 }
