@@ -13,7 +13,7 @@ use crate::tracker::Worker;
 
 /// Serves `sockets` until the end.
 pub async fn run(index: usize, sockets: Sockets, setting: Setting) {
-    let Setting { config, tls, connections, full_scrapes, shared, mut shutdown } = setting;
+    let Setting { config, tls, connections, full_scrapes, shared, mut shutdown, .. } = setting;
     let tls = tls.map(TlsAcceptor::from);
     let Shared { tracker, stats, clock } = shared;
     let worker = Worker::new(tracker, stats.worker(index));

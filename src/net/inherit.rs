@@ -2,9 +2,9 @@
 //! what arrives while a tracker is replaced waits in them.
 //!
 //! A socket is known by its kind and port, and serves the flag that names that port; names given
-//! in a unit are free. Every socket of a port is read by a worker, or the clients that the kernel sends
-//! to it would never be answered; every worker reads one, or it would idle. So where their numbers
-//! differ, workers share duplicates, or have several.
+//! in a unit are free. Every socket of a port is read by a worker, or the clients that the kernel
+//! sends to it would never be answered; every worker reads one, or it would idle. So where their
+//! numbers differ, workers share duplicates, or have several.
 
 use std::fmt;
 use std::io;
@@ -84,6 +84,11 @@ impl Inherited {
             SockRef::from(listener).set_tcp_nodelay(true)?; // for all it accepts
         }
         shared_out(taken, workers, TcpListener::try_clone)
+    }
+
+    /// Whether none was handed over.
+    pub fn is_empty(&self) -> bool {
+        self.udp.is_empty() && self.tcp.is_empty()
     }
 
     /// Asserts that none is left, which would take clients and never answer.

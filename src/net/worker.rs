@@ -61,6 +61,7 @@ pub struct DataPlane {
     udp: Vec<Bound<UdpSocket>>,
     http: Vec<Bound<TcpListener>>,
     https: Vec<Bound<TcpListener>>,
+    keep_listening: bool,
 }
 
 /// What moves the bytes, and why.
@@ -93,6 +94,7 @@ impl DataPlane {
         inherited: &mut Inherited,
     ) -> Result<DataPlane, BindError> {
         let (hosts, workers) = (&config.hosts[..], config.workers);
+        let keep_listening = !inherited.is_empty();
         let mut tcp = |what, flag, port: Option<u16>| match port {
             None => Ok(Vec::new()),
             Some(port) => bind::tcp(Purpose { what, flag }, hosts, port, workers, inherited),
@@ -107,6 +109,7 @@ impl DataPlane {
             },
             http,
             https,
+            keep_listening,
             tls,
             config: config.clone(),
         })
@@ -157,6 +160,7 @@ impl DataPlane {
                 config.trusted_proxies.clone(),
             )),
             config,
+            keep_listening: self.keep_listening,
             tls: self.tls,
             full_scrapes: Arc::new(FullScrapes::default()),
             shared: shared.clone(),
@@ -191,6 +195,8 @@ pub struct Sockets {
 #[derive(Clone)]
 pub struct Setting {
     pub config: config::Net,
+    /// Whether the listening sockets are a service manager's too, and are to go on after the end.
+    pub keep_listening: bool,
     pub tls: Option<Arc<ServerConfig>>,
     pub connections: Arc<Connections>,
     pub full_scrapes: Arc<FullScrapes>,

@@ -68,6 +68,7 @@ pub struct Kit {
 /// The listening sockets and connections of a worker.
 pub struct Tcp {
     ports: Vec<Port>,
+    keep_listening: bool,
     slab: Slab,
     kit: Kit,
     caps: Arc<Connections>,
@@ -133,10 +134,10 @@ impl Kit {
 }
 
 impl Tcp {
-    /// Serves `ports`, within `caps`.
-    pub fn new(ports: Vec<Port>, kit: Kit, caps: Arc<Connections>) -> Tcp {
+    /// Serves `ports`, within `caps`. In the end they may `keep_listening`, for who comes after us.
+    pub fn new(ports: Vec<Port>, kit: Kit, caps: Arc<Connections>, keep_listening: bool) -> Tcp {
         let slab = Slab::default();
-        Tcp { ports, slab, kit, caps, warned: None, expired: Vec::new() }
+        Tcp { ports, keep_listening, slab, kit, caps, warned: None, expired: Vec::new() }
     }
 
     /// A connection, or the reason why no more come.
@@ -264,8 +265,10 @@ impl Tcp {
                 tools.ring.cancel(Token::new(Kind::Accept, port.file.0));
             }
             port.accepting = Accepting::Ended;
-            // Listens no more, though the ring may hold on to it for a while.
-            let _ = shutdown(&port.listener, Shutdown::Both);
+            if !self.keep_listening {
+                // Listens no more, though the ring may hold on to it for a while.
+                let _ = shutdown(&port.listener, Shutdown::Both);
+            }
         }
         for index in 0..self.slab.len() {
             if let Some(connection) = self.slab.at(index) {

@@ -150,7 +150,7 @@ fn run(index: usize, ring: Ring, start: Start) {
 impl Engine {
     fn new(index: usize, ring: Ring, start: Start) -> io::Result<Engine> {
         let Start { sockets, setting, jobs, mailbox } = start;
-        let Setting { config, tls, connections, shared, .. } = setting;
+        let Setting { config, keep_listening, tls, connections, shared, .. } = setting;
         let worker = Worker::new(shared.tracker, shared.stats.worker(index));
         let mut files = (0..).map(File);
         let udp: Vec<_> = sockets.udp.into_iter().zip(&mut files).collect();
@@ -174,7 +174,7 @@ impl Engine {
             clock: shared.clock,
             responder: Responder::new(worker, config.trusted_proxies.into()),
             udp: Udp::new(udp, config.rings.datagram_buffers.into(), config.verbose),
-            tcp: Tcp::new(ports, kit, connections),
+            tcp: Tcp::new(ports, kit, connections, keep_listening),
             is_ticking: [false; 2],
             ending: Ending::No,
         })
