@@ -191,10 +191,10 @@ pub fn config(
     Ok(checked)
 }
 
-/// As [`config`], but files may be missing: whoever looks for what is wrong finds that too.
+/// As [`config()`], but files may be missing: whoever looks for what is wrong finds that too.
 ///
 /// # Errors
-/// As [`config`].
+/// As [`config()`].
 pub fn read(
     typed: &[String],
     environment: impl Fn(&str) -> Option<String>,
