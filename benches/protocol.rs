@@ -128,7 +128,7 @@ fn torrent() -> Vec<u8> {
     let length: usize = (1..=FILES).sum();
     let pieces = "x".repeat(length.div_ceil(16_384) * 20);
     let (files, head) =
-        (files.concat(), "d8:announce30:http://tracker.example/announce4:infod5:filesl");
+        (files.concat(), "d8:announce31:http://tracker.example/announce4:infod5:filesl");
     let (pieces_len, name) = (pieces.len(), "4:name4:many12:piece lengthi16384e6:pieces");
     format!("{head}{files}e{name}{pieces_len}:{pieces}ee").into_bytes()
 }
