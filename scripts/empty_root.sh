@@ -43,4 +43,5 @@ for host in 127.0.0.1 '[::1]'; do
 done
 kill -TERM "$tracker"
 wait "$tracker" || fail "it did not end with 0"
+tracker= # it has ended: nothing for the trap to end
 echo "empty root: announce and scrape answered over UDP, HTTP and HTTPS, IPv4 and IPv6"

@@ -39,9 +39,9 @@ done
 grep -q "the page is on port 8080" "$folder/log" || fail "it does not say where the page is"
 
 query="info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=-XX0000-000000000000&port=6881&left=0"
-reply=$(curl -sf "http://127.0.0.1:6969/announce?$query" | tr -d '\0')
+reply=$(curl -sf "http://127.0.0.1:6969/announce?$query" | tr -d '\0') || fail "no answer to an HTTP announce"
 [[ $reply == d8:completei1e* ]] || fail "HTTP announce: $reply"
-page=$(curl -sf "http://127.0.0.1:8080/")
+page=$(curl -sf "http://127.0.0.1:8080/") || fail "no page"
 [[ $page == *Wildkat* ]] || fail "page: $page"
 /usr/bin/python3 - <<'PYTHON' || fail "UDP announce"
 import socket, struct
