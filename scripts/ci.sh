@@ -47,7 +47,7 @@ step "documentation, warnings as errors"
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items --quiet
 
 step "tests"
-cargo nextest run --locked
+cargo nextest run --locked --workspace --exclude wildkat-fuzz
 
 step "benches, once each"
 cargo test --locked --benches --quiet
