@@ -59,6 +59,13 @@ pub fn part<Own: ArgsInfo, Other: ArgsInfo>(typed: &[String]) -> [Vec<String>; 2
     parts
 }
 
+/// The variable of the environment that an option may come from: `WILDKAT_HTTP_PORT` of
+/// `--http-port`.
+pub fn variable(long: &str) -> String {
+    let name = long.trim_start_matches('-').replace('-', "_").to_uppercase();
+    format!("WILDKAT_{name}")
+}
+
 /// argh begins its help with one line that names every option before any is explained.
 fn with_short_usage(verb: &str, help: &str) -> String {
     let explained = help.split_once('\n').map_or("", |(_usage, explained)| explained);
@@ -92,11 +99,6 @@ impl Flag {
 
     fn is(&self, word: &str) -> bool {
         self.long == word || self.short.as_deref() == Some(word)
-    }
-
-    fn variable(&self) -> String {
-        let name = self.long.trim_start_matches('-').replace('-', "_").to_uppercase();
-        format!("WILDKAT_{name}")
     }
 }
 
@@ -179,7 +181,7 @@ fn from_environment(
 ) -> Result<Vec<String>, Exit> {
     let mut added = Vec::new();
     for flag in flags {
-        let Some(value) = environment(&flag.variable()) else { continue };
+        let Some(value) = environment(&variable(&flag.long)) else { continue };
         if words.iter().any(|word| flag.is(word)) {
             continue; // what was typed stands
         }
@@ -191,7 +193,7 @@ fn from_environment(
             "1" | "true" | "yes" | "on" => added.push(flag.long.clone()),
             "" | "0" | "false" | "no" | "off" => {}
             _ => {
-                let name = flag.variable();
+                let name = variable(&flag.long);
                 return Err(Exit::Usage(format!("Error: {name} is 1 or 0, not {value:?}")));
             }
         }

@@ -1,5 +1,7 @@
 //! The arguments of `wildkat serve`, and what they mean.
 
+mod ranges;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -296,71 +298,6 @@ impl ServeArguments {
         )
     }
 
-    fn check_ranges(&self) -> Result<(), Exit> {
-        let interval_max = u64::from(self.interval) * (100 + u64::from(self.interval_jitter)) / 100;
-        for (is_wrong, cure) in [
-            (self.interval_jitter > 50, "--interval-jitter is 0 to 50 percent".to_owned()),
-            (self.interval == 0, "--interval is at least 1 second".to_owned()),
-            (
-                self.min_interval > self.interval,
-                format!(
-                    "--min-interval {} must not be more than --interval {}",
-                    self.min_interval, self.interval
-                ),
-            ),
-            (
-                interval_max >= self.peer_ttl.into(),
-                format!(
-                    "--peer-ttl {} must be more than --interval and its jitter, {interval_max}, or \
-                     peers are dropped between two announces",
-                    self.peer_ttl
-                ),
-            ),
-            (
-                self.peer_ttl > limits::PEER_TTL_MAX,
-                format!("--peer-ttl is at most {} seconds", limits::PEER_TTL_MAX),
-            ),
-            (
-                !(1..=limits::PEERS_MAX).contains(&self.max_peers),
-                format!("--max-peers is 1 to {}", limits::PEERS_MAX),
-            ),
-            (
-                self.max_scrape_hashes
-                    .is_some_and(|n| !(1..=limits::SCRAPE_HASHES_MAX).contains(&n)),
-                format!("--max-scrape-hashes is 1 to {}", limits::SCRAPE_HASHES_MAX),
-            ),
-            (
-                self.workers.is_some_and(|n| !(1..=limits::WORKERS_MAX).contains(&n)),
-                format!("--workers is 1 to {}", limits::WORKERS_MAX),
-            ),
-            (
-                self.tracker_id.len() > limits::TRACKER_ID_MAX,
-                format!("--tracker-id is at most {} bytes long", limits::TRACKER_ID_MAX),
-            ),
-            (
-                self.max_peers_total == Some(0) || self.max_torrents == Some(0),
-                "--max-peers-total and --max-torrents are at least 1".to_owned(),
-            ),
-            (
-                !(1..=limits::STATE_INTERVAL_MAX).contains(&self.state_interval),
-                format!("--state-interval is 1 to {} seconds", limits::STATE_INTERVAL_MAX),
-            ),
-            (
-                self.rate_limit.is_some_and(|n| !(1..=limits::RATE_LIMIT_MAX).contains(&n)),
-                format!("--rate-limit is 1 to {} requests a second", limits::RATE_LIMIT_MAX),
-            ),
-            (
-                self.max_connections == 0 || self.max_connections_per_ip == 0,
-                "--max-connections and --max-connections-per-ip are at least 1".to_owned(),
-            ),
-        ] {
-            if is_wrong {
-                return Err(Exit::Usage(format!("Error: {cure}")));
-            }
-        }
-        Ok(())
-    }
-
     fn warnings(&self) -> Vec<String> {
         let uses_tls = self.https_port != 0 || self.web_https_port != 0;
         let has_pair = self.cert.is_some() || self.key.is_some();
@@ -518,5 +455,7 @@ fn refuse_if(is_wrong: bool, cure: &str) -> Result<(), Exit> {
     if is_wrong { Err(Exit::Failed(format!("Error: {cure}"))) } else { Ok(()) }
 }
 
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod tests;
