@@ -16,7 +16,7 @@ use super::client;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Ports of a client, and torrents: so few that the store is soon as large as it will be.
 const PEERS: u16 = 20;
-const TORRENTS: u16 = 100;
+const TORRENTS: u32 = 100;
 /// Addresses of clients: 127.0.0.2 and on.
 const HOSTS: u8 = 8;
 
@@ -93,7 +93,7 @@ impl Client {
         format!(
             "GET /announce?info_hash={:020}&peer_id=-qB5000-abcdefghijkl&port={}&left={}&compact=1 \
              HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: {connection}\r\n\r\n",
-            self.rng.u16(..TORRENTS),
+            self.rng.u32(..TORRENTS),
             1_024 + self.rng.u16(..PEERS),
             self.rng.u8(..2),
         )
@@ -175,7 +175,7 @@ impl Client {
             let noise = [self.rng.u8(..); 15]; // one byte too short for any request
             socket.send(&noise[..self.rng.usize(..15)])?;
             let mut request = client::udp_announce(connection_id, number);
-            request[20..22].copy_from_slice(&self.rng.u16(..TORRENTS).to_be_bytes());
+            request[16..20].copy_from_slice(&self.rng.u32(..TORRENTS).to_be_bytes());
             request[96..].copy_from_slice(&(1_024 + self.rng.u16(..PEERS)).to_be_bytes());
             socket.send(&request)?;
             let length = socket.recv(&mut reply)?;

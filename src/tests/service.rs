@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here should stop")]
 #![allow(unsafe_code)] // descriptors have to be put in place between fork and exec
 
+#[path = "service/deploy.rs"]
+mod deploy;
 #[path = "service/unit.rs"]
 mod unit;
 
