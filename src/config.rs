@@ -149,6 +149,9 @@ pub struct Net {
     pub connections_per_ip_max: usize,
     /// Networks whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections from `trusted_proxies` begin with a head of the PROXY protocol. Default
+    /// off.
+    pub proxy_protocol: bool,
     /// How long a client may take.
     pub timeouts: Timeouts,
     /// Whether each request is logged, with its address.
@@ -172,11 +175,19 @@ impl Default for Net {
             connections_max: 16_384,
             connections_per_ip_max: 4_096,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             timeouts: Timeouts::default(),
             verbose: false,
             io: Io::Auto,
             rings: Rings::default(),
         }
+    }
+}
+
+impl Net {
+    /// The networks whose connections have to begin with a head of the PROXY protocol.
+    pub fn introducers(&self) -> &[IpNet] {
+        if self.proxy_protocol { &self.trusted_proxies } else { &[] }
     }
 }
 

@@ -72,6 +72,9 @@ pub const TRACKER_ID_MAX: usize = 64;
 pub const WORKERS_MAX: usize = 256;
 /// Most addresses in `--host`, and most networks in `--trusted-proxy` or `--metrics-allow`.
 pub const ADDRESSES_MAX: usize = 64;
+/// Longest head of the PROXY protocol's second version, in bytes: addresses take 52 at most (232 of
+/// unix sockets), and what is left is for TLVs, a TLS client's certificate name among them.
+pub const PROXY_HEAD_MAX: usize = 2_048;
 /// Most entries of an `X-Forwarded-For` chain that are looked at, from the right.
 pub const FORWARDED_HOPS_MAX: usize = 32;
 

@@ -223,7 +223,7 @@ impl Server {
         }
         web.spawn(jobs::reload_lists::run(lists.clone(), PERIOD));
         let site = site(&config, &shared, (&swarms, &addresses));
-        let pages = web_ports.serve(&web, site, (&config.web, tls), &ended)?;
+        let pages = web_ports.serve(&web, site, (&config, tls), &ended)?;
         tell(&config, &addresses, &moved_by);
         Ok(Server {
             addresses,
@@ -435,26 +435,27 @@ impl WebPorts {
         self,
         web: &Runtime,
         site: Site,
-        (config, tls): (&config::Web, Option<Arc<rustls::ServerConfig>>),
+        (config, tls): (&Config, Option<Arc<rustls::ServerConfig>>),
         ended: &watch::Receiver<bool>,
     ) -> io::Result<JoinSet<()>> {
         let _context = web.enter();
         let pages = site::router(site);
-        let plain = match &config.redirect_http {
+        let plain = match &config.web.redirect_http {
             Some(host) => site::redirect::router(host.clone()),
             None => pages.clone(),
         };
         let mut listeners = JoinSet::new();
-        let bounds = Bounds::default();
+        let introducers: Arc<[_]> = config.net.introducers().into();
+        let bounds = || Bounds { introducers: Arc::clone(&introducers), ..Bounds::default() };
         for socket in self.http.into_iter().flat_map(|bound| bound.sockets) {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            listeners.spawn(listen::serve_plain(listener, plain.clone(), ended.clone(), bounds));
+            listeners.spawn(listen::serve_plain(listener, plain.clone(), ended.clone(), bounds()));
         }
         for socket in self.https.into_iter().flat_map(|bound| bound.sockets) {
             let listener = tokio::net::TcpListener::from_std(socket)?;
             let Some(tls) = tls.clone() else { continue }; // `cli` lets no HTTPS port go without
             let pages = pages.clone();
-            listeners.spawn(listen::serve_tls(listener, tls, pages, ended.clone(), bounds));
+            listeners.spawn(listen::serve_tls(listener, tls, pages, ended.clone(), bounds()));
         }
         Ok(listeners)
     }

@@ -108,6 +108,9 @@ pub struct ServeArguments {
     /// network whose X-Forwarded-For is believed, like 10.0.0.0/8; may be repeated
     #[argh(option)]
     trusted_proxy: Vec<String>,
+    /// have connections from --trusted-proxy begin with a PROXY head, version 1 or 2, on every port
+    #[argh(switch)]
+    proxy_protocol: bool,
     /// file of info hashes, a line each, that alone are tracked; read again when it changes
     #[argh(option)]
     allow_list: Option<PathBuf>,
@@ -217,6 +220,10 @@ impl ServeArguments {
         self.check_members_site()?;
         let tls = self.tls()?;
         self.check_ports()?;
+        refuse_if(
+            self.proxy_protocol && self.trusted_proxy.is_empty(),
+            "--proxy-protocol requires --trusted-proxy, the networks that speak it",
+        )?;
         self.check_ranges()?;
         let warnings = self.warnings();
         let domain = Domain::parse(&self.domain)?;
@@ -340,6 +347,7 @@ impl ServeArguments {
             connections_max: self.max_connections,
             connections_per_ip_max: self.max_connections_per_ip,
             trusted_proxies: networks("--trusted-proxy", &self.trusted_proxy)?,
+            proxy_protocol: self.proxy_protocol,
             timeouts: defaults.timeouts,
             verbose: self.verbose,
             io: self.io,

@@ -41,14 +41,32 @@ impl Connections {
         // A poisoned count is off by one at most.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let from_source = open.by_source.get(&source).copied().unwrap_or(0);
-        let is_exempt = || self.exempt.iter().any(|network| network.contains(&ip));
-        let is_over = from_source >= self.per_source_max && !is_exempt();
+        let is_over = from_source >= self.per_source_max && !self.is_exempt(ip);
         if open.total >= self.total_max || is_over {
             return None;
         }
         open.total += 1;
         open.by_source.insert(source, from_source + 1);
         Some(Permit { connections: self.clone(), source })
+    }
+
+    /// Asks whether one that a proxy opened may go on as that of the client `ip`, who `permit` is
+    /// for from then on. The proxy opened it, so the total stays as it is.
+    pub fn pass_on(self: &Arc<Connections>, permit: &mut Permit, ip: IpAddr) -> bool {
+        let source = source(ip);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let from_source = open.by_source.get(&source).copied().unwrap_or(0);
+        if source != permit.source && from_source >= self.per_source_max && !self.is_exempt(ip) {
+            return false;
+        }
+        *open.by_source.entry(source).or_default() += 1;
+        open.forget(permit.source);
+        permit.source = source;
+        true
+    }
+
+    fn is_exempt(&self, ip: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(&ip))
     }
 
     /// How many are open.
@@ -61,10 +79,17 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
-        if let Some(count) = open.by_source.get_mut(&self.source) {
+        open.forget(self.source);
+    }
+}
+
+impl Open {
+    /// One less from `source`.
+    fn forget(&mut self, source: IpAddr) {
+        if let Some(count) = self.by_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                open.by_source.remove(&self.source);
+                self.by_source.remove(&source);
             }
         }
     }
@@ -116,6 +141,23 @@ mod tests {
         let second = connections.open(ip("10.0.0.1"));
         assert!(first.is_some() && second.is_some());
         assert!(connections.open(ip("10.0.0.1")).is_none());
+    }
+
+    #[test]
+    fn clients_that_a_proxy_names_are_bound_each_by_its_own_cap() {
+        let exempt = vec!["10.0.0.0/8".parse().unwrap()];
+        let connections = Arc::new(Connections::new(3, 1, exempt));
+        let [mut first, mut second, mut third] =
+            [(); 3].map(|()| connections.open(ip("10.0.0.1")).unwrap());
+        assert!(connections.pass_on(&mut first, ip("192.0.2.1")));
+        assert!(connections.pass_on(&mut first, ip("192.0.2.1")), "who it is already");
+        assert!(!connections.pass_on(&mut second, ip("192.0.2.1")));
+        assert!(connections.pass_on(&mut third, ip("10.0.0.2")), "a proxy behind the proxy");
+        drop(first);
+        assert!(connections.pass_on(&mut second, ip("192.0.2.1")));
+        assert_eq!(connections.count(), 2);
+        drop((second, third));
+        assert!(connections.open.lock().unwrap().by_source.is_empty());
     }
 
     #[test]

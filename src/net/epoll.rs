@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +16,7 @@ use crate::tracker::Worker;
 pub async fn run(index: usize, sockets: Sockets, setting: Setting) {
     let Setting { config, tls, connections, full_scrapes, shared, mut shutdown, .. } = setting;
     let tls = tls.map(TlsAcceptor::from);
+    let introducers: Arc<[_]> = config.introducers().into();
     let Shared { tracker, stats, clock } = shared;
     let worker = Worker::new(tracker, stats.worker(index));
     let responder = Rc::new(RefCell::new(Responder::new(worker, config.trusted_proxies.into())));
@@ -41,6 +43,7 @@ pub async fn run(index: usize, sockets: Sockets, setting: Setting) {
             responder: responder.clone(),
             full_scrapes: full_scrapes.clone(),
             connections: connections.clone(),
+            introducers: introducers.clone(),
             timeouts: config.timeouts,
             clock,
             verbose: config.verbose,

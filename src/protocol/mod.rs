@@ -8,6 +8,7 @@
 //! - [`udp`]: BEP 15 with the options of BEP 41.
 //! - [`http`]: query strings and bencoded replies of BEP 3, 7, 21, 23, 24, 31 and 48.
 //! - [`http_head`]: request line and header fields.
+//! - [`proxy_head`]: what a proxy says before its client does.
 //! - [`metainfo`]: .torrent files and magnet links.
 
 pub mod announce;
@@ -17,4 +18,5 @@ pub mod http;
 pub mod http_head;
 pub mod ids;
 pub mod metainfo;
+pub mod proxy_head;
 pub mod udp;

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,9 +30,10 @@ use super::visitor::Visitor;
 use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
 use crate::limits;
+use crate::net::tcp::introduction;
 
-/// How much of us the clients of one listener may take.
-#[derive(Clone, Copy, Debug)]
+/// How much of us the clients of one listener may take, and who introduces them.
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// Open connections. While there are as many, further ones wait in the kernel's queue.
     pub connections_max: usize,
@@ -40,6 +42,8 @@ pub struct Bounds {
     pub timeouts: Timeouts,
     /// How long open requests may take to finish once we stop.
     pub shutdown: Duration,
+    /// Networks whose connections begin with a PROXY head, within the time of a request's head.
+    pub introducers: Arc<[IpNet]>,
 }
 
 impl Default for Bounds {
@@ -48,6 +52,7 @@ impl Default for Bounds {
             connections_max: limits::WEB_CONNECTIONS_MAX,
             timeouts: Timeouts::default(),
             shutdown: Duration::from_secs(limits::WEB_SHUTDOWN_SECS),
+            introducers: Arc::default(),
         }
     }
 }
@@ -61,9 +66,13 @@ pub async fn serve_plain(
     bounds: Bounds,
 ) {
     let stop = shutdown.clone();
-    accept(listener, shutdown, bounds, move |stream, peer| {
-        let visitor = Visitor { peer, is_tls: false };
-        converse((stream, visitor), Version::Http1, router.clone(), stop.clone(), bounds)
+    accept(listener, shutdown, bounds.clone(), move |mut stream, peer| {
+        let (router, stop, bounds) = (router.clone(), stop.clone(), bounds.clone());
+        async move {
+            let Some(peer) = introduced(&mut stream, peer, &bounds).await else { return };
+            let visitor = Visitor { peer, is_tls: false };
+            converse((stream, visitor), Version::Http1, router, stop, bounds).await;
+        }
     })
     .await;
 }
@@ -82,9 +91,11 @@ pub async fn serve_tls(
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let router = router.layer(map_response(headers::add_over_tls));
     let stop = shutdown.clone();
-    accept(listener, shutdown, bounds, move |stream, peer| {
+    accept(listener, shutdown, bounds.clone(), move |mut stream, peer| {
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        let bounds = bounds.clone();
         async move {
+            let Some(peer) = introduced(&mut stream, peer, &bounds).await else { return };
             // A handshake that fails or dawdles is the client's affair: its connection closes.
             let handshake = timeout(bounds.timeouts.handshake, acceptor.accept(stream));
             let Ok(Ok(stream)) = handshake.await else { return };
@@ -95,6 +106,14 @@ pub async fn serve_tls(
         }
     })
     .await;
+}
+
+/// Who is on the other end, or behind the proxy there; `None` when a proxy does not say so in time.
+async fn introduced(stream: &mut TcpStream, peer: IpAddr, bounds: &Bounds) -> Option<IpAddr> {
+    if !introduction::is_due(peer, &bounds.introducers) {
+        return Some(peer);
+    }
+    timeout(bounds.timeouts.head, introduction::read(stream, peer)).await.ok()?.ok()
 }
 
 /// What is spoken on a connection. Settled before its first byte, so that there is never a wait
@@ -149,7 +168,7 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = protocol(version, bounds);
+    let builder = protocol(version, &bounds);
     let stream = TokioIo::new(Stalling::new(stream, bounds.timeouts.idle));
     let pages = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
@@ -170,7 +189,7 @@ async fn converse<S>(
 
 /// Hyper with our limits. It reads no body that no handler asks for: it closes the connection
 /// instead, or resets the h2 stream.
-fn protocol(version: Version, bounds: Bounds) -> Builder<TokioExecutor> {
+fn protocol(version: Version, bounds: &Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

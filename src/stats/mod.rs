@@ -62,7 +62,7 @@ pub struct Counters {
     pub connections_refused: Counter,
     /// TCP connections closed since the client took too long.
     pub connections_timed_out: Counter,
-    /// TLS handshakes that failed.
+    /// TLS handshakes that failed, and proxies that did not introduce their client.
     pub handshakes_failed: Counter,
     /// How long answers take.
     pub latency: Latency,

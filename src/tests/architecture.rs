@@ -23,7 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("state", &["protocol", "swarm", "stats", "clock", "limits", "config"]),
     ("db", &["protocol", "config"]),
     ("tracker", &["protocol", "swarm", "stats", "clock", "limits", "config"]),
-    // Of `protocol`, the data plane knows HTTP's head and nothing else: see the test below.
+    // Of `protocol`, the data plane knows two heads and nothing else: see the test below.
     ("net", &["tracker", "protocol", "stats", "clock", "limits", "config"]),
     ("outbound", &["config", "limits"]),
     // Of `net` and `tracker`, the site knows what an announce on a web port is passed on to.
@@ -132,7 +132,7 @@ fn sockets_never_see_a_peer_list() {
         for rest in source.text.split("protocol::").skip(1) {
             let module = first_word(rest).unwrap_or_default();
             assert!(
-                module == "http_head",
+                ["http_head", "proxy_head"].contains(&module),
                 "{}: net knows nothing of protocol::{module}",
                 source.path
             );

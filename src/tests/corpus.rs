@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::net::proxy;
-use crate::protocol::{bencode, http, http_head, metainfo, udp};
+use crate::protocol::{bencode, http, http_head, metainfo, proxy_head, udp};
 use crate::{query, state, swarm};
 
 /// Panics when an input is not dealt with as it should be.
 type Check = fn(&[u8]);
 
 /// Each fuzz target by the name of its file, with the check that it runs.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     ("bencode", bencode::fuzzing::check),
     ("bencode_differential", bencode::fuzzing::differential),
     ("forwarded_for", proxy::fuzzing::check),
@@ -21,6 +21,7 @@ const CHECKS: [(&str, Check); 14] = [
     ("http_query", http::fuzzing::check),
     ("magnet", metainfo::fuzzing::link),
     ("metainfo", metainfo::fuzzing::check),
+    ("proxy_head", proxy_head::fuzzing::check),
     ("query_reply", query::fuzzing::check),
     ("state_file", state::fuzzing::check),
     ("swarm_model", swarm::fuzzing::model),

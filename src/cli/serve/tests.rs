@@ -52,6 +52,17 @@ fn hosts_may_be_of_both_families() {
 }
 
 #[test]
+fn proxy_protocol_needs_networks_that_speak_it() {
+    let net = meant("--proxy-protocol --trusted-proxy 10.0.0.0/8").net;
+    assert_eq!(net.introducers(), ["10.0.0.0/8".parse::<IpNet>().unwrap()]);
+    assert!(meant("--trusted-proxy 10.0.0.0/8").net.introducers().is_empty());
+    match checked("--proxy-protocol") {
+        Err(Exit::Failed(text)) => assert!(text.contains("--trusted-proxy"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn scrape_limit_counts_for_both_protocols_within_a_packet() {
     let limits = |line: &str| {
         let tracker = meant(line).tracker;

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -16,10 +17,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
-use crate::net::connections::Connections;
+use crate::net::connections::{Connections, Permit};
 use crate::net::full_scrape::FullScrapes;
 use crate::net::http::{FullScrapeRequest, Responder, Service};
 use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
+use crate::net::tcp::introduction;
 use crate::net::tcp::{ACCEPT_PAUSE, LINGER, LINGER_BYTES, WARN_PAUSE, is_about_one_connection};
 use crate::net::worker::Shutdown;
 use crate::stats::Protocol;
@@ -42,6 +44,8 @@ pub struct Port {
     pub full_scrapes: Arc<FullScrapes>,
     /// The caps on open connections.
     pub connections: Arc<Connections>,
+    /// Whose connections begin with a PROXY head.
+    pub introducers: Arc<[IpNet]>,
     /// How long a client may take.
     pub timeouts: Timeouts,
     /// The clock.
@@ -90,31 +94,75 @@ impl Port {
         self.count(|counters| counters.connections.increment());
         let port = self.clone();
         tokio::task::spawn_local(async move {
-            let _permit = permit;
-            let life = port.serve_stream(stream, peer, shutdown);
+            let life = port.serve_stream(stream, (peer, permit), shutdown);
             if timeout(port.timeouts.total, life).await.is_err() {
                 port.count(|counters| counters.connections_timed_out.increment());
             }
         });
     }
 
-    async fn serve_stream(&self, stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
+    async fn serve_stream(
+        &self,
+        mut stream: TcpStream,
+        (mut peer, mut permit): (IpAddr, Permit),
+        shutdown: Shutdown,
+    ) {
+        let first = if self.tls.is_some() { self.timeouts.handshake } else { self.timeouts.head };
+        let deadline = Instant::now() + first;
+        if introduction::is_due(peer, &self.introducers) {
+            match self.introduced(&mut stream, peer, deadline, shutdown.clone()).await {
+                Ok(client) => peer = client,
+                Err(ended) => return self.count_end(&ended),
+            }
+            if !self.connections.pass_on(&mut permit, peer) {
+                return self.count(|counters| counters.connections_refused.increment());
+            }
+        }
         let ended = match &self.tls {
-            None => self.serve_requests(stream, peer, shutdown).await,
-            Some(tls) => match timeout(self.timeouts.handshake, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.serve_requests(stream, peer, shutdown).await,
-                Ok(Err(_)) => {
-                    return self.count(|counters| counters.handshakes_failed.increment());
+            None => self.serve_requests(stream, peer, deadline, shutdown).await,
+            Some(tls) => match timeout_at(deadline, tls.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let deadline = Instant::now() + self.timeouts.head;
+                    self.serve_requests(stream, peer, deadline, shutdown).await
                 }
+                Ok(Err(_)) => Ended::Mistaken,
                 Err(_) => Ended::TimedOut,
             },
         };
-        if matches!(ended, Ended::TimedOut) {
-            self.count(|counters| counters.connections_timed_out.increment());
+        self.count_end(&ended);
+    }
+
+    /// Who is behind the proxy `peer`.
+    async fn introduced(
+        &self,
+        stream: &mut TcpStream,
+        peer: IpAddr,
+        deadline: Instant,
+        mut shutdown: Shutdown,
+    ) -> Result<IpAddr, Ended> {
+        let read = tokio::select! {
+            read = timeout_at(deadline, introduction::read(stream, peer)) => read,
+            () = shutdown.begun() => return Err(Ended::Closed),
+        };
+        read.map_err(|_| Ended::TimedOut)?.map_err(|_| Ended::Mistaken)
+    }
+
+    fn count_end(&self, ended: &Ended) {
+        match ended {
+            Ended::Closed => {}
+            Ended::Mistaken => self.count(|counters| counters.handshakes_failed.increment()),
+            Ended::TimedOut => self.count(|counters| counters.connections_timed_out.increment()),
         }
     }
 
-    async fn serve_requests<S>(&self, stream: S, peer: IpAddr, shutdown: Shutdown) -> Ended
+    /// Answers requests; the first one's head has to be there by `deadline`.
+    async fn serve_requests<S>(
+        &self,
+        stream: S,
+        peer: IpAddr,
+        deadline: Instant,
+        shutdown: Shutdown,
+    ) -> Ended
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -126,7 +174,7 @@ impl Port {
             arrived: Vec::with_capacity(READ_ROOM),
             out: Vec::new(),
         };
-        match connection.serve(shutdown).await {
+        match connection.serve(deadline, shutdown).await {
             Ok(ended) => ended,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ended::TimedOut,
             Err(_) => Ended::Closed,
@@ -140,6 +188,8 @@ enum Ended {
     Closed,
     /// The client took too long.
     TimedOut,
+    /// The client spoke no TLS, or a proxy did not introduce it.
+    Mistaken,
 }
 
 struct Connection<'a, S> {
@@ -154,8 +204,7 @@ struct Connection<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
-    async fn serve(&mut self, mut shutdown: Shutdown) -> io::Result<Ended> {
-        let mut deadline = Instant::now() + self.port.timeouts.head;
+    async fn serve(&mut self, mut deadline: Instant, mut shutdown: Shutdown) -> io::Result<Ended> {
         let mut is_idle = false;
         loop {
             let now = self.port.clock.now();

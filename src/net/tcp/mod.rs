@@ -2,6 +2,7 @@
 
 pub mod dialogue;
 pub mod fallback;
+pub mod introduction;
 
 use std::io;
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! One connection: what it is in the middle of, and what it wants of the ring next.
 //!
 //! ```text
+//!     proxied  ┌──────────────┐
+//! accept ────> │ Introduction │ ──> as if it had been accepted then
+//!              └──────────────┘
 //!            ┌───────────┐  whole   ┌──────────┐  full   ┌────────┐ made ┌──────┐
 //! accept ──> │ Handshake │ ───────> │ Requests │ ──────> │ Scrape │ ───> │ Body │ ─┐
 //!            └───────────┘          └──────────┘ scrape  └────────┘      └──────┘  │
@@ -31,7 +34,9 @@ use crate::net::connections::Permit;
 use crate::net::full_scrape::Body;
 use crate::net::http::{FullScrapeRequest, Responder};
 use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
+use crate::net::tcp::introduction;
 use crate::net::tcp::{LINGER, LINGER_BYTES};
+use crate::protocol::proxy_head::NoHead;
 
 /// Bytes held for a connection that does not take its replies.
 const HELD_MAX: usize = 64 * 1024;
@@ -48,7 +53,7 @@ pub struct Connection {
     /// The number of the port it came by.
     pub port: usize,
     peer: IpAddr,
-    _permit: Permit,
+    permit: Permit,
     dialogue: Dialogue,
     session: Option<Box<Session>>,
     /// What is to be sent next. Without memory of its own while there is nothing.
@@ -67,7 +72,20 @@ pub struct Connection {
     dies: Duration,
 }
 
+/// Where a connection comes from.
+pub struct Origin {
+    /// The number of its port.
+    pub port: usize,
+    /// The canonical address at the other end.
+    pub peer: IpAddr,
+    /// The right to keep it open.
+    pub permit: Permit,
+    /// Whether that end is a proxy, which has to say whose connection it is.
+    pub is_proxied: bool,
+}
+
 enum Phase {
+    Introduction,
     Handshake,
     Requests,
     Scrape(FullScrapeRequest),
@@ -89,18 +107,22 @@ impl Connection {
     pub fn new(
         stream: OwnedFd,
         place: (u32, u32),
-        (port, peer, permit): (usize, IpAddr, Permit),
+        from: Origin,
         session: Option<Box<Session>>,
         dies: Duration,
     ) -> Connection {
         Connection {
             stream,
             place,
-            port,
-            peer,
-            _permit: permit,
+            port: from.port,
+            peer: from.peer,
+            permit: from.permit,
             dialogue: Dialogue::default(),
-            phase: if session.is_some() { Phase::Handshake } else { Phase::Requests },
+            phase: if from.is_proxied {
+                Phase::Introduction
+            } else {
+                first_phase(session.is_some())
+            },
             session,
             out: Vec::new(),
             sending: None,
@@ -112,7 +134,7 @@ impl Connection {
         }
     }
 
-    /// Begins to listen.
+    /// Begins to listen. The time of a proxy's head is that of what follows it.
     pub fn open(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
         let timeouts = kit.timeouts;
         let first = if self.session.is_some() { timeouts.handshake } else { timeouts.head };
@@ -187,6 +209,7 @@ impl Connection {
         responder: &mut Responder,
     ) -> Option<Act> {
         match &mut self.phase {
+            Phase::Introduction => Some(self.introduce(bytes, kit, asked, responder)),
             Phase::Handshake | Phase::Requests if self.sending.is_none() => {
                 Some(self.advance(bytes, kit, asked, responder))
             }
@@ -200,6 +223,30 @@ impl Connection {
             }
             Phase::Finishing | Phase::Closed => None,
         }
+    }
+
+    /// Takes in what a proxy says of its client, and then what the client says.
+    fn introduce(
+        &mut self,
+        bytes: &[u8],
+        kit: &mut Kit,
+        asked: Asked<'_>,
+        responder: &mut Responder,
+    ) -> Act {
+        self.held.extend_from_slice(bytes);
+        let head = match introduction::decode(&self.held) {
+            Ok(head) => head,
+            Err(NoHead::Incomplete) => return Act::Take(Step::Read),
+            Err(NoHead::Invalid) => return Act::Mistake,
+        };
+        self.peer = head.client.unwrap_or(self.peer);
+        if !kit.caps.pass_on(&mut self.permit, self.peer) {
+            return Act::Exceed;
+        }
+        self.phase = first_phase(self.session.is_some());
+        let mut arrived = std::mem::take(&mut self.held);
+        let asked = Asked { peer: self.peer, ..asked };
+        self.advance(&mut arrived[head.length..], kit, asked, responder)
     }
 
     /// Has memory for what is to be sent.
@@ -263,6 +310,14 @@ impl Connection {
                 self.phase = Phase::Finishing;
                 self.go_on_finishing(kit, tools);
             }
+            Act::Mistake => {
+                tools.counters().handshakes_failed.increment();
+                self.close(kit);
+            }
+            Act::Exceed => {
+                tools.counters().connections_refused.increment();
+                self.close(kit);
+            }
             Act::Close => self.close(kit),
         }
     }
@@ -275,7 +330,7 @@ impl Connection {
         if self.has_ended {
             return self.close(kit);
         }
-        if matches!(self.phase, Phase::Handshake) {
+        if matches!(self.phase, Phase::Introduction | Phase::Handshake) {
             return;
         }
         if tools.is_ending && self.is_at_rest() {
@@ -345,7 +400,7 @@ impl Connection {
             Phase::Handshake | Phase::Requests => self.resume(kit, port, tools),
             Phase::Body { .. } => self.send_piece(kit, port, tools),
             Phase::Finishing => self.go_on_finishing(kit, tools),
-            Phase::Scrape(_) | Phase::Lingering { .. } | Phase::Closed => {}
+            Phase::Introduction | Phase::Scrape(_) | Phase::Lingering { .. } | Phase::Closed => {}
         }
         self.keep_receiving(tools);
     }
@@ -428,7 +483,7 @@ impl Connection {
     fn end_of_stream(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
         self.has_ended = true;
         match self.phase {
-            Phase::Handshake => {
+            Phase::Introduction | Phase::Handshake => {
                 tools.counters().handshakes_failed.increment();
                 self.close(kit);
             }
@@ -441,8 +496,10 @@ impl Connection {
 
     /// The program is about to end: a connection in no request's midst is finished.
     pub fn end(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
-        if matches!(self.phase, Phase::Requests) && self.is_at_rest() {
-            self.finish(kit, tools);
+        match self.phase {
+            Phase::Introduction => self.close(kit),
+            Phase::Requests if self.is_at_rest() => self.finish(kit, tools),
+            _ => {}
         }
     }
 
@@ -486,7 +543,16 @@ enum Act {
     Take(Step),
     /// Not TLS, or not that of this session: an alert, and the end.
     Refuse,
+    /// A proxy that does not say whose connection it is.
+    Mistake,
+    /// One connection too many of the client behind a proxy.
+    Exceed,
     Close,
+}
+
+/// What a client's first bytes are.
+fn first_phase(is_tls: bool) -> Phase {
+    if is_tls { Phase::Handshake } else { Phase::Requests }
 }
 
 fn is_about_room(error: &std::io::Error) -> bool {

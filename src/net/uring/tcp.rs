@@ -5,22 +5,24 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustix::net::{Shutdown, getpeername, shutdown};
 use rustls::ServerConfig;
 use tokio::sync::mpsc::Sender;
 
 use super::aide::{Job, Mailbox};
-use super::connection::Connection;
+use super::connection::{Connection, Origin};
 use super::kernel::{Completion, File, GENERATION_MAX, Kind, Ring, Token};
 use super::session::Session;
 use super::timers::Timers;
 use super::worker::Tools;
 use crate::clock::Now;
-use crate::config::Timeouts;
+use crate::config::{self, Timeouts};
 use crate::net::connections::Connections;
 use crate::net::full_scrape::Body;
 use crate::net::http::{FullScrapeRequest, Service};
 use crate::net::tcp::dialogue::Asked;
+use crate::net::tcp::introduction;
 use crate::net::tcp::{ACCEPT_PAUSE, WARN_PAUSE, is_about_one_connection};
 use crate::stats::Protocol;
 
@@ -56,6 +58,10 @@ pub struct Kit {
     pub timeouts: Timeouts,
     /// Whether each request is logged.
     pub verbose: bool,
+    /// Whose connections begin with a PROXY head.
+    pub introducers: Vec<IpNet>,
+    /// The caps on open connections.
+    pub caps: Arc<Connections>,
     /// Empty buffers for replies.
     pub buffers: Vec<Vec<u8>>,
     /// What a TLS client said, and what it is told, in the clear.
@@ -71,7 +77,6 @@ pub struct Tcp {
     keep_listening: bool,
     slab: Slab,
     kit: Kit,
-    caps: Arc<Connections>,
     warned: Option<Duration>,
     expired: Vec<u32>,
 }
@@ -101,14 +106,16 @@ impl Port {
 impl Kit {
     /// What connections share at the start.
     pub fn new(
-        timeouts: Timeouts,
-        verbose: bool,
+        config: &config::Net,
+        caps: Arc<Connections>,
         (jobs, mailbox): (Sender<Job>, Arc<Mailbox>),
     ) -> Kit {
         Kit {
             timers: Timers::default(),
-            timeouts,
-            verbose,
+            timeouts: config.timeouts,
+            verbose: config.verbose,
+            introducers: config.introducers().to_vec(),
+            caps,
             buffers: Vec::with_capacity(BUFFERS_KEPT),
             heard: Vec::new(),
             said: Vec::new(),
@@ -134,10 +141,11 @@ impl Kit {
 }
 
 impl Tcp {
-    /// Serves `ports`, within `caps`. In the end they may `keep_listening`, for who comes after us.
-    pub fn new(ports: Vec<Port>, kit: Kit, caps: Arc<Connections>, keep_listening: bool) -> Tcp {
+    /// Serves `ports` with what is in `kit`. In the end they may `keep_listening`, for who comes
+    /// after us.
+    pub fn new(ports: Vec<Port>, kit: Kit, keep_listening: bool) -> Tcp {
         let slab = Slab::default();
-        Tcp { ports, keep_listening, slab, kit, caps, warned: None, expired: Vec::new() }
+        Tcp { ports, keep_listening, slab, kit, warned: None, expired: Vec::new() }
     }
 
     /// A connection, or the reason why no more come.
@@ -172,7 +180,7 @@ impl Tcp {
             return; // the client is gone
         };
         let peer = from.ip().to_canonical();
-        let Some(permit) = self.caps.open(peer) else {
+        let Some(permit) = self.kit.caps.open(peer) else {
             return counters.connections_refused.increment();
         };
         counters.connections.increment();
@@ -184,9 +192,10 @@ impl Tcp {
             },
         };
         let dies = tools.elapsed + self.kit.timeouts.total;
-        let connection = self
-            .slab
-            .insert(|place| Connection::new(stream, place, (port, peer, permit), session, dies));
+        let is_proxied = introduction::is_due(peer, &self.kit.introducers);
+        let from = Origin { port, peer, permit, is_proxied };
+        let connection =
+            self.slab.insert(|place| Connection::new(stream, place, from, session, dies));
         connection.open(&mut self.kit, tools);
     }
 

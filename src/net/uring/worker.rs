@@ -154,7 +154,8 @@ impl Engine {
         let worker = Worker::new(shared.tracker, shared.stats.worker(index));
         let mut files = (0..).map(File);
         let udp: Vec<_> = sockets.udp.into_iter().zip(&mut files).collect();
-        let http = config.redirect_http.map_or(Service::Tracker, |to| Service::Redirect(to.into()));
+        let http = config.redirect_http.clone();
+        let http = http.map_or(Service::Tracker, |to| Service::Redirect(to.into()));
         let plain = sockets.http.into_iter().map(|listener| (listener, http.clone(), None));
         let secure = sockets.https.into_iter();
         let secure = secure.map(|listener| (listener, Service::Tracker, tls.clone()));
@@ -167,14 +168,14 @@ impl Engine {
         for (socket, _) in &udp {
             socket.set_nonblocking(false)?;
         }
-        let kit = Kit::new(config.timeouts, config.verbose, (jobs, mailbox.clone()));
+        let kit = Kit::new(&config, connections, (jobs, mailbox.clone()));
         Ok(Engine {
             ring,
             mailbox,
             clock: shared.clock,
             responder: Responder::new(worker, config.trusted_proxies.into()),
             udp: Udp::new(udp, config.rings.datagram_buffers.into(), config.verbose),
-            tcp: Tcp::new(ports, kit, connections, keep_listening),
+            tcp: Tcp::new(ports, kit, keep_listening),
             is_ticking: [false; 2],
             ending: Ending::No,
         })

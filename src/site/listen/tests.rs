@@ -64,7 +64,7 @@ impl TestListener {
 
 fn patient() -> Bounds {
     let timeouts = Timeouts { handshake: LONG, head: LONG, idle: LONG, write: LONG, total: LONG };
-    Bounds { connections_max: 16, timeouts, shutdown: LONG }
+    Bounds { connections_max: 16, timeouts, shutdown: LONG, introducers: Arc::default() }
 }
 
 /// Everything up to the end of the stream, which has to come.

@@ -10,5 +10,6 @@ mod drain;
 mod http;
 mod lists;
 mod overload;
+mod proxied;
 mod resets;
 mod udp;

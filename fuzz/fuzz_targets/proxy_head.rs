@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wildkat::protocol::proxy_head::fuzzing::check(input));
