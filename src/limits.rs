@@ -63,6 +63,10 @@ pub const LISTED_HASHES_MAX: usize = 10_000_000;
 /// Longest line of such a list, in bytes: a hash and a remark.
 pub const LISTED_LINE_MAX: usize = 1_024;
 
+/// Removed torrents whose clients are told why, by hash: some 10 MB. Those beyond are refused as
+/// if they had never been registered.
+pub const REMOVALS_TOLD_MAX: u32 = 100_000;
+
 /// Largest `--rate-limit`: the tokens of ten seconds have 20 bits.
 pub const RATE_LIMIT_MAX: u32 = ((1 << 20) - 1) / 10;
 

@@ -17,7 +17,7 @@ use super::map::memory::{Guard, trim};
 use super::map::table::{Entry, Tally};
 use super::members::{Family, Members};
 use super::word::{IdLanes, Key, LANES_V4, LANES_V6, Ticks, Word, peer_id};
-use super::{Arrival, FamilyTotals, Full, Resident, Totals, Want};
+use super::{Arrival, FamilyTotals, Full, Resident, Taken, Totals, Want};
 use crate::clock::Now;
 use crate::config;
 use crate::protocol::announce::{Counts, Peers};
@@ -122,7 +122,7 @@ impl Swarms {
         want: Want,
         rng: &mut fastrand::Rng,
         peers: &mut Peers,
-    ) -> Result<Counts, Full> {
+    ) -> Result<Taken, Full> {
         peers.clear();
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
@@ -142,7 +142,7 @@ impl Swarms {
             peers,
         };
         choose(cx, members, &caller, want, &mut taker);
-        Ok(members.counts().unwrap_or_default())
+        Ok(Taken { counts: members.counts().unwrap_or_default(), completed: tally.completed })
     }
 
     fn caller(&self, now: Now, arrival: &Arrival) -> Caller {
