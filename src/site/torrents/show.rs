@@ -1,0 +1,93 @@
+//! One torrent.
+
+use askama::Template;
+
+use super::tree::{self, Step};
+use super::{Viewer, minute};
+use crate::db::torrents::{Snapshot, Torrent};
+use crate::protocol::announce::Counts;
+use crate::protocol::ids::InfoHash;
+use crate::protocol::metainfo::File;
+use crate::site::numbers;
+use crate::tracker::registered::Removal;
+
+/// The page of a torrent.
+#[derive(Debug, Template)]
+#[template(path = "torrents/show.html")]
+pub struct TorrentPage<'a> {
+    /// Who looks.
+    pub viewer: &'a Viewer,
+    /// What is registered.
+    pub torrent: &'a Torrent,
+    /// Its swarm at the moment.
+    pub counts: Counts,
+    /// What another tracker said of it.
+    pub snapshot: Option<&'a Snapshot>,
+    /// Its files, in the order of its content.
+    pub files: &'a [File],
+    /// How it is fetched.
+    pub magnet: String,
+    /// Whether the .torrent was kept.
+    pub has_metainfo: bool,
+    /// Members who share it and let that be known, the last seen first: name, and how long ago.
+    pub sharing: Vec<(String, String)>,
+}
+
+impl TorrentPage<'_> {
+    fn info_hash(&self) -> InfoHash {
+        self.torrent.identity.info_hashes().next().unwrap_or(InfoHash([0; 20]))
+    }
+
+    fn is_owner(&self) -> bool {
+        self.torrent.uploader.as_ref().is_some_and(|(id, _)| *id == self.viewer.user_id)
+    }
+
+    fn can_delete(&self) -> bool {
+        self.is_owner() || self.viewer.is_staff
+    }
+
+    /// Reasons among which a member of the staff chooses, for a torrent of somebody else.
+    fn removals(&self) -> impl Iterator<Item = (u8, &'static str)> {
+        let by_staff = |removal: &Removal| *removal != Removal::ByUploader;
+        let reason = |removal: Removal| removal.reason().split_once(": ").map_or("", |(_, r)| r);
+        Removal::ALL.into_iter().filter(by_staff).map(move |r| (r as u8, reason(r)))
+    }
+
+    /// What is known of it: name and value.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let torrent = self.torrent;
+        let kind = if torrent.is_multifile { "Folder of files" } else { "Single file" };
+        let private =
+            if torrent.is_private { "Yes, peers come from its trackers alone" } else { "No" };
+        vec![
+            ("Type", kind.to_owned()),
+            ("Size", exact(torrent.total_size)),
+            (
+                "Pieces",
+                format!(
+                    "{} of {}",
+                    numbers::count(torrent.piece_count),
+                    numbers::bytes(torrent.piece_length)
+                ),
+            ),
+            ("Private", private.to_owned()),
+            ("Registered", format!("{} UTC", minute(torrent.registered_at))),
+        ]
+    }
+
+    fn tree(&self) -> (Vec<Step>, usize) {
+        tree::steps(self.files)
+    }
+
+    fn file_count(&self) -> String {
+        numbers::count(self.torrent.file_count)
+    }
+}
+
+/// A size for people, and in bytes: `1.5 KB (1,536 bytes)`.
+fn exact(bytes: u64) -> String {
+    match bytes {
+        0..1024 => numbers::bytes(bytes),
+        _ => format!("{} ({} bytes)", numbers::bytes(bytes), numbers::count(bytes)),
+    }
+}
