@@ -5,3 +5,5 @@
 
 pub mod search;
 pub mod torrents;
+
+pub use rusqlite::{Connection, Error, Result};

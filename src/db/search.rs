@@ -48,7 +48,7 @@ impl Indexed<'_> {
                 grams.extend(chars.windows(length).map(name_gram));
             }
         }
-        for digits in self.info_hashes.iter().map(|info_hash| info_hash.as_bytes()) {
+        for digits in self.info_hashes.iter().map(String::as_bytes) {
             grams.extend(digits.windows(HASH_GRAM_DIGITS).map(hash_gram));
         }
         grams.insert(uploader_gram(self.uploader_id));

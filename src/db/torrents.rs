@@ -1,10 +1,12 @@
 //! Torrents that members have registered: rows, what is inside them, and why some are gone.
 //!
 //! - [`files`]: how a list of files is kept.
+//! - [`snapshots`]: what other trackers say of torrents, and when they are asked.
 //! - [`list`]: a page of many torrents, and what a search finds.
 
 pub mod files;
 pub mod list;
+pub mod snapshots;
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
@@ -42,18 +44,6 @@ pub struct Torrent {
     pub uploader: Option<(i64, String)>,
     pub registered_at: i64,
     pub completed: u32,
-}
-
-/// What another tracker said of a torrent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Snapshot {
-    pub tracker: String,
-    pub taken_at: i64,
-    pub seeders: u32,
-    pub leechers: u32,
-    /// `None` where it was not said.
-    pub completed: Option<u32>,
 }
 
 /// The hash under which the swarm of a torrent is kept: v1 where there is one.
@@ -256,48 +246,6 @@ pub fn save_completed(conn: &Connection, completed: &[(InfoHash, u32)]) -> Resul
     for (info_hash, completed) in completed {
         update.execute(params![info_hash.0, completed])?;
     }
-    Ok(())
-}
-
-/// What another tracker said last of a torrent.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn snapshot(conn: &Connection, torrent_id: i64) -> Result<Option<Snapshot>> {
-    conn.prepare_cached(
-        "select tracker, taken_at, seeders, leechers, completed from torrent_snapshots
-         where torrent_id = ?1",
-    )?
-    .query_row([torrent_id], |row| {
-        Ok(Snapshot {
-            tracker: row.get(0)?,
-            taken_at: row.get(1)?,
-            seeders: row.get(2)?,
-            leechers: row.get(3)?,
-            completed: row.get(4)?,
-        })
-    })
-    .optional()
-}
-
-/// Puts a snapshot in the place of the last one.
-///
-/// # Errors
-/// When the database cannot be written, or the torrent is gone.
-pub fn save_snapshot(conn: &Connection, torrent_id: i64, snapshot: &Snapshot) -> Result<()> {
-    conn.prepare_cached(
-        "insert or replace into torrent_snapshots
-             (torrent_id, tracker, taken_at, seeders, leechers, completed)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        torrent_id,
-        snapshot.tracker,
-        snapshot.taken_at,
-        snapshot.seeders,
-        snapshot.leechers,
-        snapshot.completed
-    ])?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! sweep has a part to itself, and a map that grows is a small one.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -272,6 +272,31 @@ impl Swarms {
             members.v4().each(cx, |word, _, id| show(Key::peer_v4(word).into(), word, id));
             members.v6().each(cx, |word, key, id| show(Key::peer_v6(word, key).into(), word, id));
         }
+    }
+
+    /// The addresses of one swarm, up to `peers_max`, each with the seconds since it announced; of
+    /// peers that have expired, none.
+    pub fn addresses(
+        &self,
+        now: Now,
+        info_hash: &InfoHash,
+        peers_max: usize,
+    ) -> Vec<(IpAddr, u32)> {
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let ages = self.limits.ticks.ages(now);
+        let mut found = Vec::new();
+        let Some((members, ())) = self.part(info_hash).get_key_value(info_hash, &guard) else {
+            return found;
+        };
+        let mut show = |peer: SocketAddr, word: Word| {
+            if found.len() < peers_max && ages.is_young(word.tick()) {
+                found.push((peer.ip(), ages.secs(word.tick())));
+            }
+        };
+        members.v4().each(cx, |word, _, _| show(Key::peer_v4(word).into(), word));
+        members.v6().each(cx, |word, key, _| show(Key::peer_v6(word, key).into(), word));
+        found
     }
 
     /// Takes a peer in that was here before a restart.

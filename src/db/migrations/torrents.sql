@@ -25,7 +25,36 @@ create table torrents (
 create index torrents_by_time     on torrents (registered_at);
 create index torrents_by_name     on torrents (name collate nocase);
 create index torrents_by_size     on torrents (total_size);
-create index torrents_by_uploader on torrents (uploader_id, registered_at);
+create index torrents_of_by_time  on torrents (uploader_id, registered_at);
+create index torrents_of_by_name  on torrents (uploader_id, name collate nocase);
+create index torrents_of_by_size  on torrents (uploader_id, total_size);
+
+-- How many there are of each uploader, and of all under 0: to count a million takes too long for a
+-- page. Those whose uploader is gone are under -1.
+create table torrent_counts (
+    uploader_id integer primary key,
+    torrents    integer not null
+) strict;
+
+insert into torrent_counts values (0, 0);
+
+create trigger torrents_are_counted after insert on torrents begin
+    insert into torrent_counts values (coalesce(new.uploader_id, -1), 1)
+        on conflict do update set torrents = torrents + 1;
+    update torrent_counts set torrents = torrents + 1 where uploader_id = 0;
+end;
+
+create trigger torrents_are_counted_out after delete on torrents begin
+    update torrent_counts set torrents = torrents - 1
+        where uploader_id in (0, coalesce(old.uploader_id, -1));
+end;
+
+create trigger torrents_change_hands after update of uploader_id on torrents begin
+    update torrent_counts set torrents = torrents - 1
+        where uploader_id = coalesce(old.uploader_id, -1);
+    insert into torrent_counts values (coalesce(new.uploader_id, -1), 1)
+        on conflict do update set torrents = torrents + 1;
+end;
 
 -- Apart, since lists never read it.
 create table torrent_contents (
@@ -43,6 +72,16 @@ create table torrent_snapshots (
     leechers   integer not null,
     completed  integer -- null where it was not said
 ) strict;
+
+-- When another tracker was last asked for a torrent, or is to be.
+create table torrent_refreshes (
+    torrent_id integer primary key references torrents (torrent_id) on delete cascade,
+    asked_at   integer not null,
+    is_pending integer not null check (is_pending in (0, 1)),
+    failure    text -- null when it went well, or is still to come
+) strict;
+
+create index torrent_refreshes_pending on torrent_refreshes (asked_at) where is_pending;
 
 -- Hashes that are registered no more, with the number of a `tracker::registered::Removal`.
 create table removed_torrents (

@@ -1,7 +1,7 @@
 //! A page of many torrents: counted off by an index, so that the last of a million costs little
 //! more than the first; and what a search finds.
 
-use rusqlite::{Connection, Params, Result, params};
+use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
 use super::{COLUMNS, Torrent, hex, identity, read};
 use crate::db::search::Query;
@@ -82,14 +82,10 @@ impl Sort {
 /// # Errors
 /// When the database cannot be read.
 pub fn count(conn: &Connection, scope: Scope) -> Result<u64> {
-    match scope.uploader_id {
-        Some(uploader_id) => conn
-            .prepare_cached("select count(*) from torrents where uploader_id = ?1")?
-            .query_row([uploader_id], |row| row.get(0)),
-        None => {
-            conn.prepare_cached("select count(*) from torrents")?.query_row([], |row| row.get(0))
-        }
-    }
+    conn.prepare_cached("select torrents from torrent_counts where uploader_id = ?1")?
+        .query_row([scope.uploader_id.unwrap_or(0)], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
 }
 
 /// A page of a list.

@@ -1,6 +1,7 @@
 mod million;
 
 use super::list::{Listed, Part, Scope, Sort, list, search};
+use super::snapshots::Snapshot;
 use super::*;
 use crate::db::search::Query;
 
@@ -34,7 +35,7 @@ pub(crate) fn sample(number: u32, name: &str) -> Metainfo {
     }
 }
 
-fn add(conn: &Connection, metainfo: &Metainfo, uploader_id: i64) -> Option<i64> {
+pub(crate) fn add(conn: &Connection, metainfo: &Metainfo, uploader_id: i64) -> Option<i64> {
     let now = 1_000 + i64::try_from(metainfo.total_size).unwrap() / 3;
     insert(conn, &NewTorrent { metainfo, without_trackers: b"de", uploader_id, now }).unwrap()
 }
@@ -84,15 +85,20 @@ fn deleting_leaves_nothing_but_the_reason_and_registering_again_not_even_that() 
     add(&conn, &metainfo, 1);
     let hash = metainfo.identity.v1().unwrap();
     let torrent = find(&conn, &hash).unwrap().unwrap();
-    save_snapshot(
-        &conn,
-        torrent.torrent_id,
-        &Snapshot { tracker: "t".into(), taken_at: 5, seeders: 1, leechers: 2, completed: None },
-    )
-    .unwrap();
+    let said =
+        Snapshot { tracker: "t".into(), taken_at: 5, seeders: 1, leechers: 2, completed: None };
+    snapshots::finish(&conn, torrent.torrent_id, 5, &Ok(said)).unwrap();
     assert!(delete(&conn, &torrent, 4, 9).unwrap());
     assert!(!delete(&conn, &torrent, 4, 9).unwrap());
-    for table in ["torrents", "torrent_contents", "torrent_snapshots", "torrent_search"] {
+    const TABLES: [&str; 6] = [
+        "torrents",
+        "torrent_contents",
+        "torrent_snapshots",
+        "torrent_refreshes",
+        "torrent_search",
+        "torrent_counts where torrents > 0",
+    ];
+    for table in TABLES {
         let rows: u64 =
             conn.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table}");
@@ -143,10 +149,9 @@ fn every_page_of_every_order_holds_what_it_should() {
 #[test]
 fn search_obeys_scope_order_and_pages() {
     let conn = open();
-    for (number, name) in
-        ["ubuntu-24.04.2-live.iso", "Ubuntu 22", "debian_12", "Ünal 24"].into_iter().enumerate()
-    {
-        add(&conn, &sample(number as u32, name), 1 + number as i64 % 2);
+    let names = ["ubuntu-24.04.2-live.iso", "Ubuntu 22", "debian_12", "Ünal 24"];
+    for (number, name) in (0..).zip(names) {
+        add(&conn, &sample(number, name), 1 + i64::from(number % 2));
     }
     let find = |typed: &str, uploader_id, sort, page| {
         let found =
@@ -191,4 +196,6 @@ fn torrents_stay_when_the_account_of_their_uploader_goes() {
     let mine = Scope { uploader_id: Some(2) };
     let found = search(&conn, &Query::new("kept"), mine, Sort::Newest, part(1, 9)).unwrap();
     assert!(found.torrents.is_empty());
+    let count = |scope| super::list::count(&conn, scope).unwrap();
+    assert_eq!((count(ALL), count(mine)), (1, 0));
 }

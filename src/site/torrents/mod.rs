@@ -1,15 +1,19 @@
 //! Torrents that members register, list, find and take away.
 //!
 //! - [`reception`]: an upload, read file by file as it comes in.
+//! - [`register`]: from a file of it to a row.
 //! - [`summary`]: what became of each file of it.
 //! - [`list`]: many torrents, and what a search finds.
 //! - [`show`]: one torrent.
 //! - [`tree`]: its files, folder by folder.
+//! - [`sharing`]: members in its swarm.
 //! - [`pager`]: the way from page to page.
 
 pub mod list;
 pub mod pager;
 pub mod reception;
+pub mod register;
+pub mod sharing;
 pub mod show;
 pub mod summary;
 #[cfg(test)]

@@ -4,7 +4,8 @@ use askama::Template;
 
 use super::tree::{self, Step};
 use super::{Viewer, minute};
-use crate::db::torrents::{Snapshot, Torrent};
+use crate::db::torrents::Torrent;
+use crate::db::torrents::snapshots::Snapshot;
 use crate::protocol::announce::Counts;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::metainfo::File;
@@ -47,7 +48,7 @@ impl TorrentPage<'_> {
     }
 
     /// Reasons among which a member of the staff chooses, for a torrent of somebody else.
-    fn removals(&self) -> impl Iterator<Item = (u8, &'static str)> {
+    fn removals() -> impl Iterator<Item = (u8, &'static str)> {
         let by_staff = |removal: &Removal| *removal != Removal::ByUploader;
         let reason = |removal: Removal| removal.reason().split_once(": ").map_or("", |(_, r)| r);
         Removal::ALL.into_iter().filter(by_staff).map(move |r| (r as u8, reason(r)))
