@@ -168,8 +168,8 @@ mod tests {
     use super::super::tests::{add, open, sample};
     use super::*;
 
-    fn said(taken_at: i64) -> std::result::Result<Snapshot, String> {
-        Ok(Snapshot { tracker: "t".into(), taken_at, seeders: 1, leechers: 2, completed: Some(3) })
+    fn said(taken_at: i64) -> Snapshot {
+        Snapshot { tracker: "t".into(), taken_at, seeders: 1, leechers: 2, completed: Some(3) }
     }
 
     #[test]
@@ -184,12 +184,12 @@ mod tests {
         assert_eq!(next(&conn).unwrap(), None);
         assert_eq!((ask(111), ask(169)), (Requested::TooEarly(59), Requested::TooEarly(1)));
         assert_eq!(ask(170), Requested::Queued);
-        finish(&conn, torrent, 171, &said(171)).unwrap();
+        finish(&conn, torrent, 171, &Ok(said(171))).unwrap();
         assert_eq!(ask(171 + 10_799), Requested::TooEarly(1));
         assert_eq!(ask(171 + 10_800), Requested::Queued);
         finish(&conn, torrent, 20_000, &Err("refused".into())).unwrap();
         let (snapshot, refresh) = find(&conn, torrent).unwrap();
-        assert_eq!(snapshot, said(171).ok());
+        assert_eq!(snapshot, Some(said(171)));
         assert_eq!(refresh.unwrap().failure.as_deref(), Some("refused"));
     }
 
@@ -206,14 +206,14 @@ mod tests {
         assert_eq!(request(&conn, *last, 99).unwrap(), Requested::Busy);
         let first = next(&conn).unwrap().unwrap().0;
         assert_eq!(first, others[others.len() - 1]);
-        finish(&conn, first, 100, &said(100)).unwrap();
+        finish(&conn, first, 100, &Ok(said(100))).unwrap();
         assert_eq!(request(&conn, *last, 101).unwrap(), Requested::Queued);
     }
 
     #[test]
     fn answer_for_a_torrent_that_is_gone_is_dropped() {
         let conn = open();
-        finish(&conn, 77, 1, &said(1)).unwrap();
+        finish(&conn, 77, 1, &Ok(said(1))).unwrap();
         assert_eq!(find(&conn, 77).unwrap(), (None, None));
     }
 }

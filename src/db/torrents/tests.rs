@@ -44,6 +44,15 @@ fn names(listed: &Listed) -> Vec<&str> {
     listed.torrents.iter().map(|torrent| &*torrent.name).collect()
 }
 
+/// What holds something of a torrent, and nothing once it is gone.
+const TABLES: [&str; 6] = [
+    "torrents",
+    "torrent_contents",
+    "torrent_snapshots",
+    "torrent_refreshes",
+    "torrent_search",
+    "torrent_counts where torrents > 0",
+];
 const ALL: Scope = Scope { uploader_id: None };
 
 fn part(page: u64, rows: u64) -> Part {
@@ -90,14 +99,6 @@ fn deleting_leaves_nothing_but_the_reason_and_registering_again_not_even_that() 
     snapshots::finish(&conn, torrent.torrent_id, 5, &Ok(said)).unwrap();
     assert!(delete(&conn, &torrent, 4, 9).unwrap());
     assert!(!delete(&conn, &torrent, 4, 9).unwrap());
-    const TABLES: [&str; 6] = [
-        "torrents",
-        "torrent_contents",
-        "torrent_snapshots",
-        "torrent_refreshes",
-        "torrent_search",
-        "torrent_counts where torrents > 0",
-    ];
     for table in TABLES {
         let rows: u64 =
             conn.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap();
@@ -113,7 +114,8 @@ fn deleting_leaves_nothing_but_the_reason_and_registering_again_not_even_that() 
 #[test]
 fn every_page_of_every_order_holds_what_it_should() {
     let conn = open();
-    let name = |number: u32| format!("{}{number:02}", if number % 2 == 0 { 'A' } else { 'b' });
+    let name =
+        |number: u32| format!("{}{number:02}", if number.is_multiple_of(2) { 'A' } else { 'b' });
     for number in 0..23 {
         add(&conn, &sample(number, &name(number)), i64::from(number % 3 == 0) + 1);
     }
