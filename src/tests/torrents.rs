@@ -20,7 +20,7 @@ const FILE: &[u8] = b"d8:announce16:http://elsewhere4:infod6:lengthi5e4:name5:a.
     12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
 
 fn announce(worker: &mut Worker, info_hash: &InfoHash, rest: &str) -> String {
-    let hash: String = info_hash.0.iter().map(|byte| format!("%{byte:02x}")).collect();
+    let hash: String = url::form_urlencoded::byte_serialize(&info_hash.0).collect();
     let query = format!("info_hash={hash}&peer_id=-TT0001-aaaaaaaaaaaa&port=6881&{rest}");
     let mut body = Vec::new();
     let client = (Protocol::Http, [192, 0, 2, 1].into());

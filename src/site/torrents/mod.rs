@@ -22,6 +22,8 @@ pub mod tree;
 
 use time::OffsetDateTime;
 
+use super::numbers;
+
 /// What the pages need to know of who looks at them.
 #[derive(Clone, Debug)]
 pub struct Viewer {
@@ -33,6 +35,11 @@ pub struct Viewer {
     pub is_staff: bool,
     /// What a form must send along.
     pub csrf: String,
+}
+
+/// The size of a swarm, as people read it.
+pub fn number(count: u32) -> String {
+    numbers::count(count.into())
 }
 
 /// Seconds since 1970 as a day and a minute: `2026-03-01 14:05`, in UTC.

@@ -5,7 +5,7 @@ use askama::Template;
 use super::tree::{self, Step};
 use super::{Viewer, minute};
 use crate::db::torrents::Torrent;
-use crate::db::torrents::snapshots::Snapshot;
+use crate::db::torrents::snapshots::{Refresh, Snapshot, wait};
 use crate::protocol::announce::Counts;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::metainfo::File;
@@ -22,8 +22,8 @@ pub struct TorrentPage<'a> {
     pub torrent: &'a Torrent,
     /// Its swarm at the moment.
     pub counts: Counts,
-    /// What another tracker said of it.
-    pub snapshot: Option<&'a Snapshot>,
+    /// What another tracker says of it.
+    pub elsewhere: Elsewhere,
     /// Its files, in the order of its content.
     pub files: &'a [File],
     /// How it is fetched.
@@ -32,6 +32,40 @@ pub struct TorrentPage<'a> {
     pub has_metainfo: bool,
     /// Members who share it and let that be known, the last seen first: name, and how long ago.
     pub sharing: Vec<(String, String)>,
+}
+
+/// What another tracker says of a torrent, and whether it may be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    /// Whether the site asks another tracker at all.
+    pub is_active: bool,
+    /// What it said last.
+    pub snapshot: Option<Snapshot>,
+    /// How the last request went.
+    pub refresh: Option<Refresh>,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+impl Elsewhere {
+    fn is_pending(&self) -> bool {
+        self.refresh.as_ref().is_some_and(|refresh| refresh.is_pending)
+    }
+
+    fn failure(&self) -> Option<&str> {
+        self.refresh.as_ref()?.failure.as_deref()
+    }
+
+    /// Seconds until it may be asked again.
+    fn wait(&self) -> i64 {
+        wait(self.snapshot.as_ref(), self.refresh.as_ref(), self.now)
+    }
+
+    /// The same in hours and minutes, the last one begun.
+    fn wait_told(&self) -> String {
+        let minutes = u32::try_from(self.wait()).unwrap_or(0).div_ceil(60);
+        numbers::uptime(minutes * 60)
+    }
 }
 
 impl TorrentPage<'_> {

@@ -4,12 +4,12 @@ use askama::Template;
 
 use super::list::{Asked, ListPage, Row, magnet};
 use super::reception::{Bounds, Broken, Refused};
-use super::show::TorrentPage;
+use super::show::{Elsewhere, TorrentPage};
 use super::summary::{Fate, Summary, SummaryPage};
 use super::*;
 use crate::db::torrents::Torrent;
 use crate::db::torrents::list::{Listed, Scope, Sort};
-use crate::db::torrents::snapshots::Snapshot;
+use crate::db::torrents::snapshots::{Refresh, Snapshot};
 use crate::protocol::announce::Counts;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::metainfo::{File, Identity, InfoHashV2};
@@ -86,7 +86,7 @@ fn what_a_url_asks_for_is_read_as_what_makes_sense() {
     assert_eq!(asked.scope(&viewer(9, false, false)), Scope { uploader_id: Some(9) });
 }
 
-fn torrent_page(viewer: &Viewer, snapshot: Option<&Snapshot>) -> String {
+fn torrent_page(viewer: &Viewer, elsewhere: Elsewhere) -> String {
     let torrent = torrent(HOSTILE);
     let file = |path: String| File { path, length: 1_536 };
     let files = [file(format!("dir/{HOSTILE}")), file("z.txt".to_owned())];
@@ -94,7 +94,7 @@ fn torrent_page(viewer: &Viewer, snapshot: Option<&Snapshot>) -> String {
         viewer,
         torrent: &torrent,
         counts: COUNTS,
-        snapshot,
+        elsewhere,
         files: &files,
         magnet: magnet(&torrent, &["udp://t.example:6969".to_owned()]),
         has_metainfo: true,
@@ -113,7 +113,8 @@ fn torrent_is_shown_with_its_swarm_files_and_links_and_nothing_in_it_is_markup()
         leechers: 9,
         completed: None,
     };
-    let page = torrent_page(&viewer(1, true, false), Some(&snapshot));
+    let elsewhere = Elsewhere { snapshot: Some(snapshot), ..Elsewhere::default() };
+    let page = torrent_page(&viewer(1, true, false), elsewhere);
     assert_inert(&page);
     for text in [
         "xt=urn:btih:abababababababababababababababababababab",
@@ -134,10 +135,11 @@ fn torrent_is_shown_with_its_swarm_files_and_links_and_nothing_in_it_is_markup()
 #[test]
 fn only_its_owner_and_the_staff_are_offered_to_remove_a_torrent() {
     let form = "action=\"/manage/delete-torrent\"";
-    assert!(!torrent_page(&viewer(1, true, false), None).contains(form));
-    let owner = torrent_page(&viewer(7, false, false), None);
+    let page = |viewer| torrent_page(&viewer, Elsewhere::default());
+    assert!(!page(viewer(1, true, false)).contains(form));
+    let owner = page(viewer(7, false, false));
     assert!(owner.contains(form) && !owner.contains("name=\"removal\""));
-    let staff = torrent_page(&viewer(1, true, true), None);
+    let staff = page(viewer(1, true, true));
     assert!(staff.contains(form) && staff.contains("removed as a duplicate</option>"));
 }
 
@@ -162,4 +164,24 @@ fn summary_has_a_line_for_each_file_and_a_sentence_for_all() {
     assert_inert(&page);
     assert!(page.contains("larger than 10 MiB") && page.contains("100 MiB in all"), "{page}");
     assert_eq!(Summary::default().sentence(), "No file was received");
+}
+
+#[test]
+fn other_tracker_can_be_asked_when_it_may_and_it_is_said_when_that_is() {
+    let refresh = |is_pending, failure: Option<&str>| {
+        Some(Refresh { asked_at: 1_000, is_pending, failure: failure.map(str::to_owned) })
+    };
+    let page = |now, refresh| {
+        let elsewhere = Elsewhere { is_active: true, snapshot: None, refresh, now };
+        torrent_page(&viewer(1, true, false), elsewhere)
+    };
+    let form = "action=\"/manage/torrent/update-peers\"";
+    assert!(page(1_000, None).contains(form));
+    let pending = page(1_000, refresh(true, None));
+    assert!(pending.contains("is being asked") && !pending.contains(form));
+    let failed = page(1_010, refresh(false, Some(HOSTILE)));
+    assert!(failed.contains("asked again in 1m") && !failed.contains(form), "{failed}");
+    assert_inert(&failed);
+    assert!(page(1_060, refresh(false, Some("no answer"))).contains(form));
+    assert!(!torrent_page(&viewer(1, true, false), Elsewhere::default()).contains(form));
 }
