@@ -23,9 +23,21 @@ if [[ ! -e target/npm/node_modules/bittorrent-tracker/server.js ]]; then
   npm install --no-audit --no-fund --ignore-scripts --prefix target/npm "$npm_tracker"
 fi
 cargo_tool cargo-nextest 0.9.148
+cargo_tool cargo-deny 0.20.2
+cargo_tool cargo-shear 1.14.0
 
 step "format"
 cargo fmt --all --check
+
+step "dependencies: none unused, all under licences that may be copied"
+cargo shear
+cargo deny --log-level warn check bans licenses sources
+# What is known of their faults lies on the network, and may be out of reach.
+if timeout 120 cargo deny --log-level error fetch db 2>/dev/null; then
+  cargo deny --log-level warn check advisories
+else
+  echo "the data base of advisories is out of reach: not looked at"
+fi
 
 step "lints, as errors"
 cargo clippy --locked --workspace --exclude wildkat-fuzz --all-targets -- -D warnings
@@ -35,15 +47,21 @@ step "documentation, warnings as errors"
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items --quiet
 
 step "tests"
-cargo nextest run --locked
+cargo nextest run --locked --workspace --exclude wildkat-fuzz
 
 step "benches, once each"
 cargo test --locked --benches --quiet
 
-step "release build"
-cargo build --locked --release
+step "the swarm store with loom and AddressSanitizer"
+scripts/stress.sh
 
-step "smoke test of the release build"
-scripts/smoke.sh target/release/wildkat
+step "fuzz targets, a short round"
+scripts/fuzz.sh 5
+
+step "the static binary, in an empty root and as an operator first starts it"
+scripts/release.sh
+
+step "instructions of an answer, against the baseline"
+scripts/instructions.sh
 
 step "all green after $SECONDS s"

@@ -20,20 +20,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Announces over UDP, `window` at a time, and prints latency, peers in a reply, and what was lost.
 pub fn udp(tracker: SocketAddr, count: u32, window: u32) -> io::Result<()> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.connect(tracker)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let mut connect = [0; 16];
-    connect[..8].copy_from_slice(&0x0417_2710_1980_u64.to_be_bytes()); // BEP 15
-    socket.send(&connect)?;
+    let (socket, connection_id) = udp_connection(([127, 0, 0, 1], 0).into(), tracker, PATIENCE)?;
     let mut reply = [0; 2048];
-    let length = socket.recv(&mut reply)?;
-    let connection_id = reply[8..length.min(16)].to_vec();
     let (mut latencies, mut peers, mut lost) = (Vec::new(), 0, 0);
     for first in (0..count).step_by(window as usize) {
         let mut sent = Vec::with_capacity(window as usize);
         for number in first..first + window {
-            let request = announce(&connection_id, number);
+            let request = udp_announce(connection_id, number);
             sent.push(Instant::now());
             socket.send(&request)?;
         }
@@ -55,9 +48,29 @@ pub fn udp(tracker: SocketAddr, count: u32, window: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn announce(connection_id: &[u8], number: u32) -> [u8; 98] {
+/// A socket of a client with the connection id that it was given.
+pub fn udp_connection(
+    own: SocketAddr,
+    tracker: SocketAddr,
+    patience: Duration,
+) -> io::Result<(UdpSocket, [u8; 8])> {
+    let socket = UdpSocket::bind(own)?;
+    socket.connect(tracker)?;
+    socket.set_read_timeout(Some(patience))?;
+    let mut connect = [0; 16];
+    connect[..8].copy_from_slice(&0x0417_2710_1980_u64.to_be_bytes()); // BEP 15
+    socket.send(&connect)?;
+    let mut reply = [0; 16];
+    socket.recv(&mut reply)?;
+    let mut connection_id = [0; 8];
+    connection_id.copy_from_slice(&reply[8..]);
+    Ok((socket, connection_id))
+}
+
+/// The announce of one of many peers in one of [`TORRENTS`].
+pub fn udp_announce(connection_id: [u8; 8], number: u32) -> [u8; 98] {
     let mut request = [0; 98];
-    request[..8].copy_from_slice(connection_id);
+    request[..8].copy_from_slice(&connection_id);
     request[11] = 1; // announce
     request[12..16].copy_from_slice(&number.to_be_bytes());
     request[16..20].copy_from_slice(&(number % TORRENTS).to_be_bytes());
@@ -81,17 +94,11 @@ fn report(latencies: &mut [Duration], more: &str) {
 
 /// Announces over HTTPS, each on a connection of its own, with a ticket of the one before or not.
 pub fn tls(tracker: SocketAddr, count: u32, is_resumed: bool) -> io::Result<()> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
+    let mut config = tls_config()?;
     if !is_resumed {
-        config.resumption = Resumption::disabled();
+        Arc::make_mut(&mut config).resumption = Resumption::disabled();
     }
-    let (config, mut latencies, mut resumed) = (Arc::new(config), Vec::new(), 0);
+    let (mut latencies, mut resumed) = (Vec::new(), 0);
     for number in 0..count {
         let start = Instant::now();
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
@@ -115,6 +122,18 @@ pub fn tls(tracker: SocketAddr, count: u32, is_resumed: bool) -> io::Result<()> 
     }
     report(&mut latencies, &format!(" resumed={resumed}"));
     Ok(())
+}
+
+/// A client that keeps tickets, and trusts everybody.
+pub fn tls_config() -> io::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// Believes every certificate: what is measured is the server.

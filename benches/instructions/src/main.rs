@@ -202,3 +202,23 @@ fn http_scrape(number: u32) -> String {
     let hash = str::from_utf8(&LARGE.0).expect("letters");
     format!("GET /scrape?info_hash={hash}&n={number} HTTP/1.1\r\nHost: tracker.example.org\r\n\r\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CASES, REQUESTS, worker};
+
+    /// A swarm costs memory, and its first peers do. Whoever was here before is answered with what
+    /// is there: tables have room, and buffers have grown to the size of a reply.
+    #[test]
+    fn who_was_here_before_is_answered_without_an_allocation() {
+        for (name, prepare) in CASES {
+            let mut answer = prepare(worker());
+            let first = allocation_counter::measure(|| (0..REQUESTS).for_each(&mut answer));
+            let again = allocation_counter::measure(|| (0..REQUESTS).for_each(&mut answer));
+            if name == "udp_announce_alone" {
+                assert!(first.count_total >= u64::from(REQUESTS), "nothing is counted");
+            }
+            assert_eq!(again.count_total, 0, "allocations of {name}");
+        }
+    }
+}
