@@ -11,6 +11,7 @@
 //! | [`limits`], [`config`] | every bound of ours; what the command line meant |
 //! | [`swarm`] | who is in which swarm |
 //! | [`state`] | the file in which swarms outlive a restart |
+//! | [`db`] | all SQL: what the site keeps |
 //! | [`tracker`] | one request in, one answer out |
 //! | [`net`] | bytes between sockets and the tracker |
 //! | [`site`] | the web ports: the live page and its figures |
@@ -23,6 +24,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod doctor;
 pub mod jobs;
 pub mod limits;

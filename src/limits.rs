@@ -5,7 +5,7 @@ pub mod doctor;
 pub mod query;
 
 use crate::protocol::announce::{PEER_V4_LEN, PEER_V6_LEN};
-use crate::protocol::{http, udp};
+use crate::protocol::{http, metainfo, udp};
 
 /// Peers in a reply when the client leaves the number to us (BEP 3's customary 50).
 pub const PEERS_DEFAULT: usize = 50;
@@ -63,6 +63,10 @@ pub const LISTED_HASHES_MAX: usize = 10_000_000;
 /// Longest line of such a list, in bytes: a hash and a remark.
 pub const LISTED_LINE_MAX: usize = 1_024;
 
+/// Removed torrents whose clients are told why, by hash: some 10 MB. Those beyond are refused as
+/// if they had never been registered.
+pub const REMOVALS_TOLD_MAX: u32 = 100_000;
+
 /// Largest `--rate-limit`: the tokens of ten seconds have 20 bits.
 pub const RATE_LIMIT_MAX: u32 = ((1 << 20) - 1) / 10;
 
@@ -86,6 +90,16 @@ pub const STATE_INTERVAL_MAX: u32 = 24 * 3600;
 /// Nesting of lists and dictionaries in bencode that is followed. A .torrent nests one level per
 /// folder of its file tree, plus four.
 pub const BENCODE_DEPTH_MAX: usize = 64;
+
+/// What an uploaded .torrent may cost: 100,000 files take some 5 MB beside their paths. The length
+/// is the largest that the setting for one file allows.
+pub const UPLOADED_TORRENT: metainfo::Limits = metainfo::Limits {
+    bytes_max: 1 << 30,
+    depth_max: BENCODE_DEPTH_MAX,
+    files_max: 100_000,
+    path_bytes_max: 8 << 20,
+    trackers_max: 1_000,
+};
 
 /// Open connections of one web listener. A browser opens at most six, so as many as 170 people may
 /// look within the same ten seconds; one connection takes at most some 128 kB (TLS records 32 kB,

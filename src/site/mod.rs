@@ -8,6 +8,7 @@
 //! - [`announce`]: announces and scrapes on a web port.
 //! - [`stats`]: the live page.
 //! - [`metrics`]: every counter for Prometheus.
+//! - [`torrents`]: what members register.
 //! - [`numbers`]: figures as people read them.
 //! - [`visitor`]: who asks, and for which host.
 //! - [`fixed`]: robots.txt, the health check and the icons.
@@ -32,6 +33,7 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod torrents;
 pub mod visitor;
 
 pub use router::router;

@@ -229,7 +229,8 @@ impl Run {
     }
 
     fn announce(&mut self, arrival: &Arrival, want: Want) {
-        let result = self.swarms.announce(self.now, arrival, want, &mut self.rng, &mut self.reply);
+        let taken = self.swarms.announce(self.now, arrival, want, &mut self.rng, &mut self.reply);
+        let result = taken.map(|taken| taken.counts);
         match result {
             Err(full) => self.check_refusal(arrival, full),
             Ok(counts) => {

@@ -27,7 +27,7 @@ pub use store::Swarms;
 
 use std::net::SocketAddr;
 
-use crate::protocol::announce::Role;
+use crate::protocol::announce::{Counts, Role};
 use crate::protocol::ids::{InfoHash, PeerId};
 
 /// A peer that says it is in a swarm.
@@ -79,6 +79,15 @@ pub struct Want {
     pub peer_ids: bool,
     /// Whether only peers are of use that the public internet reaches; see [`is_public`].
     pub public_only: bool,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The size of the swarm, the peer included.
+    pub counts: Counts,
+    /// Completions that this arrival was counted as: 0 or 1.
+    pub completed: u32,
 }
 
 /// Why a peer was not taken in. Time cures both.

@@ -4,7 +4,7 @@
 //! sweep has a part to itself, and a map that grows is a small one.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ use super::map::memory::{Guard, trim};
 use super::map::table::{Entry, Tally};
 use super::members::{Family, Members};
 use super::word::{IdLanes, Key, LANES_V4, LANES_V6, Ticks, Word, peer_id};
-use super::{Arrival, FamilyTotals, Full, Resident, Totals, Want};
+use super::{Arrival, FamilyTotals, Full, Resident, Taken, Totals, Want};
 use crate::clock::Now;
 use crate::config;
 use crate::protocol::announce::{Counts, Peers};
@@ -122,7 +122,7 @@ impl Swarms {
         want: Want,
         rng: &mut fastrand::Rng,
         peers: &mut Peers,
-    ) -> Result<Counts, Full> {
+    ) -> Result<Taken, Full> {
         peers.clear();
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
@@ -142,7 +142,7 @@ impl Swarms {
             peers,
         };
         choose(cx, members, &caller, want, &mut taker);
-        Ok(members.counts().unwrap_or_default())
+        Ok(Taken { counts: members.counts().unwrap_or_default(), completed: tally.completed })
     }
 
     fn caller(&self, now: Now, arrival: &Arrival) -> Caller {
@@ -272,6 +272,31 @@ impl Swarms {
             members.v4().each(cx, |word, _, id| show(Key::peer_v4(word).into(), word, id));
             members.v6().each(cx, |word, key, id| show(Key::peer_v6(word, key).into(), word, id));
         }
+    }
+
+    /// The addresses of one swarm, up to `peers_max`, each with the seconds since it announced; of
+    /// peers that have expired, none.
+    pub fn addresses(
+        &self,
+        now: Now,
+        info_hash: &InfoHash,
+        peers_max: usize,
+    ) -> Vec<(IpAddr, u32)> {
+        let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let ages = self.limits.ticks.ages(now);
+        let mut found = Vec::new();
+        let Some((members, ())) = self.part(info_hash).get_key_value(info_hash, &guard) else {
+            return found;
+        };
+        let mut show = |peer: SocketAddr, word: Word| {
+            if found.len() < peers_max && ages.is_young(word.tick()) {
+                found.push((peer.ip(), ages.secs(word.tick())));
+            }
+        };
+        members.v4().each(cx, |word, _, _| show(Key::peer_v4(word).into(), word));
+        members.v6().each(cx, |word, key, _| show(Key::peer_v6(word, key).into(), word));
+        found
     }
 
     /// Takes a peer in that was here before a restart.

@@ -38,7 +38,7 @@ impl Bench {
 
     fn announce(&mut self, arrival: &Arrival, want: Want) -> Counts {
         let Bench { swarms, now, rng, reply } = self;
-        swarms.announce(*now, arrival, want, rng, reply).unwrap()
+        swarms.announce(*now, arrival, want, rng, reply).unwrap().counts
     }
 
     /// Announces peers `numbers`, who want nobody.

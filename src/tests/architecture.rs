@@ -34,8 +34,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("jobs", &["db", "swarm", "state", "tracker", "net", "stats", "outbound", "clock", "config"]),
     ("query", &["protocol", "limits"]),
+    // Of `query`, the jobs know how another tracker is asked how large a swarm is there.
+    (
+        "jobs",
+        &[
+            "db", "protocol", "swarm", "state", "tracker", "net", "stats", "outbound", "query",
+            "clock", "limits", "config",
+        ],
+    ),
     // It asks what the data plane would ask of the system, and the tracker what a client would.
     ("doctor", &["query", "net", "config", "limits"]),
     (

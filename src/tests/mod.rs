@@ -3,7 +3,9 @@
 //! - [`architecture`]: the house rules that a reader of the source can check.
 //! - [`corpus`]: every input in `fuzz/corpus`, through the check it is for.
 //! - [`e2e`]: a whole server, asked over real sockets.
+//! - [`torrents`]: a torrent from its upload to its end.
 
 mod architecture;
 mod corpus;
 mod e2e;
+mod torrents;

@@ -9,8 +9,10 @@ use arc_swap::ArcSwap;
 
 use super::hash_list::HashList;
 use super::rate_limit::RateLimit;
+use super::registered::{Registered, Removal};
 use crate::clock::Now;
 use crate::config;
+use crate::protocol::announce::Counts;
 use crate::protocol::http::{RetryIn, Unreadable};
 use crate::protocol::ids::InfoHash;
 use crate::swarm::Full;
@@ -50,6 +52,11 @@ impl Refusal {
     /// A network that asks more often than it may.
     pub const TOO_OFTEN: Refusal =
         Refusal::for_now("too many requests from your network", RATE_RETRY_MINUTES);
+
+    /// A torrent that was registered, and is no more.
+    pub const fn removed(removal: Removal) -> Refusal {
+        Refusal::for_ever(removal.reason())
+    }
 
     /// A scrape for more info hashes than allowed.
     pub fn too_many_info_hashes(hashes_max: usize) -> Refusal {
@@ -108,6 +115,8 @@ impl Lists {
 pub struct Admission {
     /// `None` when every torrent is tracked, and always will be.
     lists: Option<ArcSwap<Lists>>,
+    /// `None` without registration.
+    registered: Option<Registered>,
     rate_limit: Option<RateLimit>,
 }
 
@@ -116,16 +125,42 @@ impl Admission {
     pub fn new(config: &config::Tracker, lists: Option<Lists>) -> Admission {
         Admission {
             lists: lists.map(ArcSwap::from_pointee),
+            registered: None,
             rate_limit: config.rate_limit.map(RateLimit::new),
         }
     }
 
-    /// Whether `info_hash` may be announced to and scraped.
+    /// Only torrents of `registered` are tracked from the start, unless it is open.
+    #[must_use]
+    pub fn registering(self, registered: Registered) -> Admission {
+        Admission { registered: Some(registered), ..self }
+    }
+
+    /// The registered torrents; `None` without registration.
+    pub fn registered(&self) -> Option<&Registered> {
+        self.registered.as_ref()
+    }
+
+    /// Whether `info_hash` may be announced to and scraped, and under which hash its swarm is kept,
+    /// which is another for the second name of a hybrid torrent.
     ///
     /// # Errors
     /// The refusal to send.
-    pub fn check(&self, info_hash: &InfoHash) -> Result<(), Refusal> {
-        self.lists.as_ref().map_or(Ok(()), |lists| lists.load().check(info_hash))
+    pub fn check(&self, info_hash: &InfoHash) -> Result<InfoHash, Refusal> {
+        if let Some(lists) = &self.lists {
+            lists.load().check(info_hash)?;
+        }
+        self.registered.as_ref().map_or(Ok(*info_hash), |torrents| torrents.resolve(info_hash))
+    }
+
+    /// What the tracker says of the swarm kept under `info_hash`: its `counts`, but of all that
+    /// ever completed, `more` just now, where the torrent is registered.
+    pub fn told(&self, info_hash: &InfoHash, counts: Counts, more: u32) -> Counts {
+        let registered = self.registered.as_ref();
+        match registered.and_then(|torrents| torrents.completed(info_hash, more)) {
+            Some(completed) => Counts { completed, ..counts },
+            None => counts,
+        }
     }
 
     /// Whether `client`, whose address is proved, may ask one thing more.

@@ -37,6 +37,9 @@ impl FullScrape {
         }
         let mut files = swarms.list(limits::FULL_SCRAPE_TORRENTS_MAX);
         files.retain(|(info_hash, _)| admission.check(info_hash).is_ok());
+        for (info_hash, counts) in &mut files {
+            *counts = admission.told(info_hash, *counts, 0);
+        }
         files.sort_unstable_by_key(|(info_hash, _)| *info_hash);
         let mut body = Vec::new();
         http::write_scrape_reply(&mut body, &files, self.min_interval);

@@ -112,12 +112,10 @@ impl Worker {
         self.files.clear();
         let mut refused = None;
         for info_hash in http::scrape_info_hashes(query).flatten() {
-            if let Err(refusal) = self.tracker.admission.check(&info_hash) {
-                refused = Some(refusal);
-                continue;
+            match self.tracker.admission.check(&info_hash) {
+                Ok(kept_under) => self.files.push((info_hash, self.tracker.scrape(&kept_under))),
+                Err(refusal) => refused = Some(refusal),
             }
-            let counts = self.tracker.swarms.scrape(&info_hash).unwrap_or_default();
-            self.files.push((info_hash, counts));
         }
         if let Some(refusal) = refused.filter(|_| self.files.is_empty()) {
             return Err(refusal);

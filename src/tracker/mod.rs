@@ -11,6 +11,7 @@ mod full_scrape;
 pub mod hash_list;
 mod http;
 pub mod rate_limit;
+pub mod registered;
 mod udp;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,10 +25,11 @@ use crate::clock::Now;
 use crate::protocol::announce::{Announce, Counts, Event, PeerFormat, Peers};
 use crate::protocol::ids::InfoHash;
 use crate::stats::{Counters, Protocol};
-use crate::swarm::{Arrival, Swarms, Want, is_public};
+use crate::swarm::{Arrival, Swarms, Taken, Want, is_public};
 use crate::{config, limits};
 use admission::{Admission, Lists, Refusal};
 use connection_id::ConnectionIds;
+use registered::Registered;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -58,9 +60,21 @@ impl Tracker {
         })
     }
 
+    /// The same, for the torrents of `registered` alone.
+    #[must_use]
+    pub fn registering(self, registered: Registered) -> Tracker {
+        Tracker { admission: self.admission.registering(registered), ..self }
+    }
+
     /// What is tracked, and for whom.
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// The size of the swarm kept under `info_hash`.
+    fn scrape(&self, info_hash: &InfoHash) -> Counts {
+        let counts = self.swarms.scrape(info_hash).unwrap_or_default();
+        self.admission.told(info_hash, counts, 0)
     }
 
     /// The body of a full scrape. Slow where there are many torrents: to be called off the workers.
@@ -125,15 +139,16 @@ impl Worker {
     ) -> Result<Admitted, Refusal> {
         self.peers.clear();
         self.tracker.admission.admit(now, source)?;
-        self.tracker.admission.check(&announce.info_hash)?;
+        let info_hash = self.tracker.admission.check(&announce.info_hash)?;
         let peer = SocketAddr::new(self.peer_ip(source, announce), announce.port);
-        let counts = if announce.event == Event::Stopped {
-            self.tracker.swarms.stop(&announce.info_hash, peer, &announce.peer_id)
+        let Taken { counts, completed } = if announce.event == Event::Stopped {
+            let counts = self.tracker.swarms.stop(&info_hash, peer, &announce.peer_id);
+            Taken { counts, completed: 0 }
         } else if announce.port == 0 {
             return Err(Refusal::INVALID_PORT); // HTTP queries fail before, datagrams here
         } else {
             let arrival = Arrival {
-                info_hash: announce.info_hash,
+                info_hash,
                 peer,
                 peer_id: announce.peer_id,
                 role: announce.role(),
@@ -149,6 +164,7 @@ impl Worker {
             let swarms = &self.tracker.swarms;
             swarms.announce(now, &arrival, want, &mut self.rng, &mut self.peers)?
         };
+        let counts = self.tracker.admission.told(&info_hash, counts, completed);
         self.counters.announced(protocol, source, &announce.peer_id.0);
         Ok(Admitted { counts, interval: self.interval() })
     }

@@ -491,3 +491,5 @@ fn public_clients_are_given_no_private_peers_if_these_are_hidden() {
         assert!(body.contains("5:peers24:") || body.contains("5:peers30:"), "its own: {body}");
     }
 }
+
+mod registration;

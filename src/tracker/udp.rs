@@ -119,9 +119,9 @@ impl Worker {
         for info_hash in info_hashes {
             let info_hash = InfoHash(*info_hash);
             let counts = match self.tracker.admission.check(&info_hash) {
-                Ok(()) => {
+                Ok(info_hash) => {
                     tracked += 1;
-                    self.tracker.swarms.scrape(&info_hash).unwrap_or_default()
+                    self.tracker.scrape(&info_hash)
                 }
                 Err(refusal) => {
                     refused = Some(refusal);

@@ -205,7 +205,16 @@ fn http_scrape(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CASES, REQUESTS, worker};
+    use std::sync::Arc;
+
+    use wildkat::config;
+    use wildkat::protocol::metainfo::Identity;
+    use wildkat::stats::{Ledger, Stats};
+    use wildkat::swarm::Swarms;
+    use wildkat::tracker::registered::Registered;
+    use wildkat::tracker::{Tracker, Worker};
+
+    use super::{CASES, LARGE, REQUESTS, hash, http, http_announce, udp_announce, v4, worker};
 
     /// A swarm costs memory, and its first peers do. Whoever was here before is answered with what
     /// is there: tables have room, and buffers have grown to the size of a reply.
@@ -219,6 +228,29 @@ mod tests {
                 assert!(first.count_total >= u64::from(REQUESTS), "nothing is counted");
             }
             assert_eq!(again.count_total, 0, "allocations of {name}");
+        }
+    }
+
+    /// A worker that answers for one torrent and no other.
+    fn registering() -> Worker {
+        let swarms = Arc::new(Swarms::new(&config::Swarm::default()));
+        let tracker = Tracker::new(config::Tracker::default(), swarms, None).expect("randomness");
+        let registered = Registered::new(false, 1);
+        registered.insert(Identity::V1(LARGE), 0);
+        let tracker = Arc::new(tracker.registering(registered));
+        Worker::new(tracker, Stats::new(1, Ledger::default(), 0).worker(0))
+    }
+
+    #[test]
+    fn registered_torrent_is_answered_and_another_refused_without_an_allocation() {
+        for mut answer in [
+            udp_announce(registering(), |number| (v4(number), LARGE)),
+            udp_announce(registering(), |number| (v4(number), hash(number))),
+            http(registering(), http_announce),
+        ] {
+            (0..REQUESTS).for_each(&mut answer);
+            let again = allocation_counter::measure(|| (0..REQUESTS).for_each(&mut answer));
+            assert_eq!(again.count_total, 0);
         }
     }
 }

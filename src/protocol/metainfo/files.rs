@@ -2,8 +2,9 @@
 
 use crate::protocol::bencode::{Dict, Value};
 
+use super::layers::{Hash, Roots};
+use super::text;
 use super::torrent::{Limits, TorrentError, field, required};
-use super::{SHA256_LEN, text};
 
 /// One file of a torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +26,21 @@ pub(super) struct FileList {
     pub(super) padding: u64,
     /// Whether there is a folder around them.
     pub(super) is_multifile: bool,
+    /// Of the files of a tree.
+    pub(super) roots: Roots,
     path_bytes: usize,
 }
 
 impl FileList {
     fn new() -> FileList {
-        let files = Vec::new();
-        FileList { files, total_size: 0, padding: 0, is_multifile: true, path_bytes: 0 }
+        FileList {
+            files: Vec::new(),
+            total_size: 0,
+            padding: 0,
+            is_multifile: true,
+            roots: Vec::new(),
+            path_bytes: 0,
+        }
     }
 
     /// Reads `length` or `files` (BEP 3, "info dictionary").
@@ -99,10 +108,26 @@ impl FileList {
     fn add_v2(&mut self, path: &str, file: Dict<'_>, limits: &Limits) -> Result<(), TorrentError> {
         let length = self.add(path, file, limits)?;
         let root = field(file, "pieces root", Value::bytes)?;
-        if root.map_or(length > 0, |root| root.len() != SHA256_LEN) {
-            return Err(TorrentError::PiecesRoot);
+        let root = root.map(<Hash>::try_from).transpose().map_err(|_| TorrentError::PiecesRoot)?;
+        match root {
+            Some(root) => self.roots.push((root, length)),
+            None if length > 0 => return Err(TorrentError::PiecesRoot),
+            None => {}
         }
         Ok(())
+    }
+
+    /// Checks that all files can lie beside each other in one folder.
+    pub(super) fn check_paths(&self) -> Result<(), TorrentError> {
+        let mut paths: Vec<&str> = self.files.iter().map(|file| &*file.path).collect();
+        // With `/` before every other character, what is in a folder comes right behind its name.
+        let key = |byte: u8| if byte == b'/' { 0 } else { byte };
+        paths.sort_unstable_by(|a, b| a.bytes().map(key).cmp(b.bytes().map(key)));
+        let clashes = |pair: &[&str]| {
+            let rest = pair[1].strip_prefix(pair[0]);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if paths.windows(2).any(clashes) { Err(TorrentError::PathTwice) } else { Ok(()) }
     }
 
     /// Adds the file whose properties are in `entry`, and tells its length.

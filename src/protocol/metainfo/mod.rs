@@ -3,10 +3,13 @@
 //!
 //! - [`torrent`]: [`Metainfo`], what a .torrent says; read this first.
 //! - [`files`]: its list of files.
+//! - [`hand_out`]: a .torrent with other trackers in it.
 //! - [`magnet`]: [`Magnet`], a link, read and written.
 //! - [`text`]: strangers' bytes as text that is safe to show.
 
 pub mod files;
+pub mod hand_out;
+mod layers;
 pub mod magnet;
 pub mod text;
 pub mod torrent;

@@ -10,7 +10,7 @@ use crate::protocol::ids::InfoHash;
 
 use super::files::{File, FileList};
 use super::text::{self, NameFault};
-use super::{Identity, InfoHashV2};
+use super::{Identity, InfoHashV2, layers};
 
 /// Length of one entry of `pieces`, a SHA-1.
 const PIECE_HASH_LEN: usize = 20;
@@ -42,9 +42,17 @@ pub struct Limits {
     pub trackers_max: usize,
 }
 
+impl Limits {
+    /// What that allows of bencode.
+    pub(super) fn of_values(&self) -> bencode::Limits {
+        let values_max = self.files_max.saturating_mul(VALUES_PER_FILE) + VALUES_BESIDE;
+        bencode::Limits { depth_max: self.depth_max, values_max }
+    }
+}
+
 /// What a .torrent says, as far as a tracker and its site care. The hashes of the pieces are
-/// counted and not kept, and `piece layers`, which stand outside what is hashed, are not looked at:
-/// a client verifies them with the content.
+/// counted and not kept; `piece layers`, which stand outside what is hashed, are checked and not
+/// kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metainfo {
     /// By which hashes the torrent is known.
@@ -97,6 +105,10 @@ pub enum TorrentError {
     },
     /// A file with a size and no `pieces root` of 32 bytes.
     PiecesRoot,
+    /// A file of more than one piece without its hashes in `piece layers`, or with others.
+    PieceLayer,
+    /// Two files of one path, or a file where there is a folder.
+    PathTwice,
     /// Both `length` and `files`.
     LengthAndFiles,
     /// An entry of `file tree` that is a file and a folder at once.
@@ -128,9 +140,7 @@ impl Metainfo {
         if bytes.len() > limits.bytes_max {
             return Err(TorrentError::TooLong(limits.bytes_max));
         }
-        let values_max = limits.files_max.saturating_mul(VALUES_PER_FILE) + VALUES_BESIDE;
-        let values = bencode::Limits { depth_max: limits.depth_max, values_max };
-        let root = bencode::decode(bytes, &values).map_err(TorrentError::Bencode)?;
+        let root = bencode::decode(bytes, &limits.of_values()).map_err(TorrentError::Bencode)?;
         let root = root.dict().ok_or(TorrentError::NotDict)?;
         let info = required(root, "info", Value::dict)?;
 
@@ -150,10 +160,12 @@ impl Metainfo {
                 (Identity::V2(info_hash_v2(info)), FileList::decode_v2(info, &name, limits)?)
             }
             (Some(_), Some(_)) => {
-                let list = FileList::decode_v1(info, &name, limits)?;
-                if list.files != FileList::decode_v2(info, &name, limits)?.files {
+                let mut list = FileList::decode_v1(info, &name, limits)?;
+                let tree = FileList::decode_v2(info, &name, limits)?;
+                if list.files != tree.files {
                     return Err(TorrentError::HybridDiffers);
                 }
+                list.roots = tree.roots;
                 (Identity::Hybrid { v1: info_hash(info), v2: info_hash_v2(info) }, list)
             }
             (None, None) => return Err(TorrentError::Missing("pieces")),
@@ -161,6 +173,8 @@ impl Metainfo {
         if list.total_size == 0 {
             return Err(TorrentError::NoContent);
         }
+        list.check_paths()?;
+        layers::check(root, &list.roots, piece_length)?;
         Ok(Metainfo {
             identity,
             name,
@@ -278,6 +292,12 @@ impl fmt::Display for TorrentError {
                 write!(f, "the files make {needed} pieces, but `pieces` has hashes for {found}")
             }
             TorrentError::PiecesRoot => f.write_str("a file lacks a `pieces root` of 32 bytes"),
+            TorrentError::PieceLayer => {
+                f.write_str("`piece layers` lacks a file, or does not match its `pieces root`")
+            }
+            TorrentError::PathTwice => {
+                f.write_str("two files have the same path, or one has that of a folder")
+            }
             TorrentError::LengthAndFiles => f.write_str("there are both `length` and `files`"),
             TorrentError::FileWithSiblings => {
                 f.write_str("an entry of `file tree` is both a file and a folder")

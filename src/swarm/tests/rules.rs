@@ -181,3 +181,22 @@ fn list_stops_at_the_number_asked_for() {
     assert_eq!(bench.swarms.list(19).len(), 19);
     assert_eq!(bench.swarms.list(0).len(), 0);
 }
+
+#[test]
+fn addresses_of_a_swarm_are_those_of_live_peers() {
+    let mut bench = Bench::with(&config::Swarm { peer_ttl: 100, ..config::Swarm::default() });
+    let peers = [v4(1, Role::Seeder), v4(2, Role::Leecher), v6(3, Role::Leecher)];
+    bench.announce(&peers[0], want(0));
+    bench.wait(60);
+    bench.announce(&peers[1], want(0));
+    bench.announce(&peers[2], want(0));
+    let ips = |bench: &Bench, most| {
+        let found = bench.swarms.addresses(bench.now, &HASH, most);
+        found.into_iter().map(|(ip, _)| ip).collect::<Vec<_>>()
+    };
+    assert_eq!(ips(&bench, 9), peers.map(|peer| peer.peer.ip()));
+    assert_eq!(ips(&bench, 1).len(), 1);
+    bench.wait(90);
+    assert_eq!(ips(&bench, 9), [peers[1].peer.ip(), peers[2].peer.ip()]);
+    assert!(bench.swarms.addresses(bench.now, &InfoHash([0; 20]), 9).is_empty());
+}

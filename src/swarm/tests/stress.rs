@@ -189,7 +189,7 @@ fn births_and_deaths_at_the_caps_stress() {
                     let info_hash = hash(rng.u32(..5));
                     let arrival = Arrival { info_hash, ..v4(number, Role::Leecher) };
                     match swarms.announce(now, &arrival, want(9), &mut rng, &mut reply) {
-                        Ok(counts) => assert!(counts.leechers >= 1),
+                        Ok(taken) => assert!(taken.counts.leechers >= 1),
                         // Relaxed: a lone count, read after the threads were joined.
                         Err(Full::Peers | Full::Torrents) => {
                             refused.fetch_add(1, Ordering::Relaxed);

@@ -7,6 +7,7 @@ mod epoll;
 mod metrics;
 mod page;
 mod query;
+mod snapshots;
 mod tight;
 mod uring;
 

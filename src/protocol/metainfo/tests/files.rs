@@ -156,10 +156,15 @@ fn names() -> impl Strategy<Value = String> {
     "[a-zé .]{1,8}".prop_filter("a name", |name| name != "." && name != "..")
 }
 
-/// Paths and lengths.
+/// Paths, each in a folder of its own, and lengths.
 fn files() -> impl Strategy<Value = Vec<(Vec<String>, i64)>> {
     let path = prop::collection::vec(names(), 1..4);
-    prop::collection::vec((path, 1..1_i64 << 40), 1..9)
+    prop::collection::vec((path, 1..1_i64 << 40), 1..9).prop_map(|mut files| {
+        for (number, (path, _)) in files.iter_mut().enumerate() {
+            path.insert(0, number.to_string());
+        }
+        files
+    })
 }
 
 proptest! {
@@ -184,4 +189,33 @@ proptest! {
         prop_assert_eq!(metainfo.total_size, total.cast_unsigned());
         prop_assert_eq!(metainfo.is_private, private);
     }
+}
+
+#[test]
+fn two_files_cannot_lie_in_one_place() {
+    for (one, other) in [
+        (listed(["a"], 5), listed(["a"], 5)),
+        (listed(["a"], 5), listed(["a", "b"], 5)),
+        (listed(["a", "b", "c"], 5), listed(["a", "b"], 5)),
+    ] {
+        // A name that sorts between a folder and what is in it, as bytes go.
+        let files = [one, listed(["a-"], 5), other];
+        assert_eq!(with_files(files, 1), Err(TorrentError::PathTwice));
+    }
+    let apart = [listed(["a", "b"], 5), listed(["a", "c"], 5), listed(["ab"], 5)];
+    assert!(with_files(apart, 1).is_ok());
+}
+
+#[test]
+fn piece_layers_belong_to_the_roots_of_the_files() {
+    let good = v2_multi();
+    assert!(Metainfo::decode(&good, &LIMITS).is_ok());
+    let layer = good.len() - 3; // the last byte of the last hash
+    let mut wrong = good.clone();
+    wrong[layer] ^= 1;
+    assert_eq!(Metainfo::decode(&wrong, &LIMITS), Err(TorrentError::PieceLayer));
+    let without = [&good[..good.len() - 1 - LAYERS.len()], b"e"].concat();
+    assert_eq!(Metainfo::decode(&without, &LIMITS), Err(TorrentError::PieceLayer));
+    let none = [&without[..without.len() - 1], b"12:piece layersdee"].concat();
+    assert_eq!(Metainfo::decode(&none, &LIMITS), Err(TorrentError::PieceLayer));
 }
