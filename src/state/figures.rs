@@ -104,7 +104,8 @@ pub fn decode(payload: &[u8]) -> Option<Ledger> {
         addresses: decode_addresses(&mut fields)?,
     };
     let today = fields.u32()?;
-    let yesterday = decode_day(today.checked_sub(1)?, &mut fields)?;
+    // On the first day of all, yesterday has the same number: see `Ledger::new`.
+    let yesterday = decode_day(today.saturating_sub(1), &mut fields)?;
     let today = decode_day(today, &mut fields)?;
     let days = fields.u8().filter(|days| usize::from(*days) <= PAST_DAYS_MAX)?;
     let mut ledger = Ledger { key, since, before, yesterday, today, past: [].into() };

@@ -22,6 +22,19 @@ fn ledger() -> Ledger {
     ledger
 }
 
+#[test]
+fn ledger_of_a_clock_that_was_never_set_is_read_back() {
+    for ledger in [Ledger::default(), Ledger::new([3, 4], 0), Ledger::new([3, 4], 86_400)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::open(folder.path().join("state")).unwrap();
+        let (config, now) = (config::Swarm::default(), Now::from_secs(1));
+        file.save(&Swarms::new(&config), &ledger, now).unwrap();
+        let (_, read, loaded) = file.load(&config, now).unwrap();
+        assert!(matches!(loaded, Loaded::Whole(_)), "{loaded:?}");
+        assert_eq!(read, Some(ledger));
+    }
+}
+
 fn any_resident() -> impl Strategy<Value = Resident> {
     let role = prop_oneof![Just(Role::Leecher), Just(Role::Seeder), Just(Role::Paused)];
     let peer = (any::<std::net::IpAddr>(), 1..=u16::MAX);
