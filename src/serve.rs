@@ -244,29 +244,41 @@ impl Server {
     /// returns its name.
     async fn until_asked_to_end(&self, signals: &mut Signals) -> &'static str {
         let mut watchdog = manager::Watchdog::new();
+        let mut reloads = JoinSet::new();
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
+                    // One that waits for its turn will read what is on the disk by then.
+                    Asked::ToReload if reloads.len() > 1 => {}
                     Asked::ToReload => {
                         manager::tell_reloading();
-                        self.reload();
-                        manager::tell_ready();
+                        reloads.spawn(self.reload());
                     }
                     Asked::ToEnd(name) => return name,
                 },
+                Some(_) = reloads.join_next() => {
+                    if reloads.is_empty() {
+                        manager::tell_ready();
+                    }
+                }
                 () = watchdog.is_due() => watchdog.tell(self).await,
             }
         }
     }
 
-    /// Takes up what has changed on the disk: the certificate, and, a while after this returns, the
-    /// lists of torrents. Connections that are open go on.
-    pub fn reload(&self) {
+    /// Takes up what has changed on the disk: the certificate, and, by the time that what this
+    /// returns is done, the lists of torrents. Connections that are open go on.
+    pub fn reload(&self) -> impl Future<Output = ()> + Send + use<> {
         if let Some(certificate) = &self.certificate {
             jobs::renew_certificate::reload(certificate);
         }
         let lists = self.lists.clone();
-        self.web.spawn_blocking(move || lists.reload());
+        let reading = self.web.spawn_blocking(move || lists.reload());
+        async {
+            if reading.await.is_err() {
+                tracing::error!("reading the lists of torrents did not end well");
+            }
+        }
     }
 
     /// Where it listens.

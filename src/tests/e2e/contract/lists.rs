@@ -18,13 +18,13 @@ fn changed_list_is_taken_up_and_a_bad_one_is_not() {
     };
     assert_eq!(refused(), [false; 2]);
     std::fs::write(&file, format!("{HASH} # on demand\n")).unwrap();
-    server.server.reload();
+    drop(server.server.reload());
     wait_until("the torrent is denied", || refused() == [true; 2]);
     std::fs::write(&file, "no hash\n").unwrap();
-    server.server.reload();
+    drop(server.server.reload());
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(refused(), [true; 2], "a bad list changes nothing");
     std::fs::write(&file, "").unwrap();
-    server.server.reload();
+    drop(server.server.reload());
     wait_until("the torrent is welcome again", || refused() == [false; 2]);
 }
