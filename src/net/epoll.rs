@@ -8,7 +8,7 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::http::{Responder, Service};
-use super::worker::{DRAIN, Setting, Shared, Sockets};
+use super::worker::{DRAIN, Datagrams, Setting, Shared, Sockets};
 use super::{tcp, udp};
 use crate::tracker::Worker;
 
@@ -21,12 +21,13 @@ pub async fn run(index: usize, sockets: Sockets, setting: Setting) {
     let worker = Worker::new(tracker, stats.worker(index));
     let responder = Rc::new(RefCell::new(Responder::new(worker, config.trusted_proxies.into())));
     let tasks = LocalSet::new();
-    for socket in sockets.udp {
+    for Datagrams { socket, counts_drops } in sockets.udp {
         let (responder, shutdown) = (responder.clone(), shutdown.clone());
         let verbose = config.verbose;
         tasks.spawn_local(async move {
             match tokio::net::UdpSocket::from_std(socket) {
                 Ok(socket) => {
+                    let socket = (socket, counts_drops);
                     udp::fallback::serve(socket, &responder, clock, shutdown, verbose).await;
                 }
                 Err(error) => tracing::error!(%error, "a UDP socket cannot be served"),

@@ -1,5 +1,6 @@
 //! The threads of the data plane: one socket of every port each, and one ring or one runtime.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::sockopt::socket_cookie;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
@@ -129,7 +131,9 @@ impl DataPlane {
     /// # Errors
     /// [`Refused`] when io_uring is asked for and not to be had.
     pub fn backend(&mut self) -> Result<Backend, Refused> {
-        let sockets: Vec<_> = (0..self.config.workers).map(|_| self.take_sockets()).collect();
+        let mut counted = HashSet::new();
+        let sockets = (0..self.config.workers).map(|_| self.take_sockets(&mut counted));
+        let sockets: Vec<_> = sockets.collect();
         if self.config.io == Io::Epoll {
             return Ok(Backend::Epoll(sockets, None));
         }
@@ -172,12 +176,17 @@ impl DataPlane {
         }
     }
 
-    fn take_sockets(&mut self) -> Sockets {
+    fn take_sockets(&mut self, counted: &mut HashSet<u64>) -> Sockets {
         fn one_of_each<S>(ports: &mut [Bound<S>]) -> Vec<S> {
             ports.iter_mut().filter_map(|bound| bound.sockets.pop()).collect()
         }
+        let datagrams = |socket: UdpSocket| {
+            // Where the kernel tells no cookie, drops are rather counted twice than never.
+            let counts_drops = socket_cookie(&socket).map_or(true, |cookie| counted.insert(cookie));
+            Datagrams { socket, counts_drops }
+        };
         Sockets {
-            udp: one_of_each(&mut self.udp),
+            udp: one_of_each(&mut self.udp).into_iter().map(datagrams).collect(),
             http: one_of_each(&mut self.http),
             https: one_of_each(&mut self.https),
         }
@@ -186,9 +195,16 @@ impl DataPlane {
 
 /// The sockets of one worker.
 pub struct Sockets {
-    pub udp: Vec<UdpSocket>,
+    pub udp: Vec<Datagrams>,
     pub http: Vec<TcpListener>,
     pub https: Vec<TcpListener>,
+}
+
+/// A UDP socket of one worker.
+pub struct Datagrams {
+    pub socket: UdpSocket,
+    /// Whether this worker counts what the kernel drops: of those that share one socket, one does.
+    pub counts_drops: bool,
 }
 
 /// What a worker finds when it starts.

@@ -206,6 +206,65 @@ fn readiness_reload_and_end_are_told() {
 }
 
 #[test]
+fn ready_is_told_again_when_the_lists_have_been_read() {
+    let manager = Manager::with(Ipv4Addr::LOCALHOST, 1);
+    let list = manager.folder.path().join("denied");
+    std::fs::write(&list, "").unwrap();
+    let words = ["--workers", "1", "--deny-list", list.to_str().unwrap()];
+    let tracker = manager.start(&words);
+    announce_http(manager.address(), PATIENCE).unwrap();
+    let mut lines = format!("{:040x}\n", 7).repeat(300_000);
+    lines.push_str(&"62".repeat(20)); // what `announce_http` asks for
+    std::fs::write(&list, lines).unwrap();
+    signal(&tracker, Signal::HUP);
+    assert!(manager.told().starts_with("RELOADING=1\n"));
+    assert_eq!(manager.told(), "READY=1\n");
+    assert!(announce_http(manager.address(), PATIENCE).is_err(), "it is denied by now");
+}
+
+/// Datagrams that the kernel dropped for want of room, as it tells of the sockets of a port.
+fn drops_of(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let of_port = format!(":{port:04X}");
+    let rows = table.lines().filter(|row| {
+        row.split_whitespace().nth(1).is_some_and(|address| address.ends_with(&of_port))
+    });
+    rows.map(|row| row.split_whitespace().last().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn drops_of_a_socket_that_workers_share_are_counted_once() {
+    for io in ["uring", "epoll"] {
+        let manager = Manager::with(Ipv4Addr::LOCALHOST, 1);
+        let web = Manager::with(Ipv4Addr::LOCALHOST, 1).port.to_string();
+        let tracker = manager.start(&["--workers", "3", "--io", io, "--web-http-port", &web]);
+        let figures = || {
+            let mut stream = TcpStream::connect(format!("127.0.0.1:{web}")).unwrap();
+            stream.write_all(b"GET /stats.json HTTP/1.0\r\n\r\n").unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).unwrap();
+            let body = reply.split_once("\r\n\r\n").unwrap().1;
+            let figures: serde_json::Value = serde_json::from_str(body).unwrap();
+            figures["udp"]["dropped"].as_u64().unwrap()
+        };
+        signal(&tracker, Signal::STOP); // nobody reads meanwhile
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..30_000 {
+            socket.send_to(&[0xff; 1400], manager.address()).unwrap();
+        }
+        signal(&tracker, Signal::CONT);
+        let dropped = drops_of(manager.port);
+        assert!(dropped > 0);
+        let start = Instant::now();
+        while figures() == 0 {
+            assert!(start.elapsed() < PATIENCE, "{io}: they are counted each second");
+        }
+        std::thread::sleep(Duration::from_millis(1_500)); // others have looked by now
+        assert_eq!(figures(), drops_of(manager.port), "{io}");
+    }
+}
+
+#[test]
 fn watchdog_hears_of_an_idle_tracker_and_of_a_busy_one() {
     for io in ["uring", "epoll"] {
         let manager = Manager::with(Ipv4Addr::LOCALHOST, 2);

@@ -21,8 +21,9 @@ use crate::tracker::{Verdict, Worker};
 const DROPS_PERIOD: Duration = Duration::from_secs(1);
 
 /// Serves one socket until `shutdown`, then answers what the kernel already holds, and returns.
+/// What the kernel drops of it is counted where nobody else does.
 pub async fn serve(
-    socket: UdpSocket,
+    (socket, counts_drops): (UdpSocket, bool),
     responder: &RefCell<Responder>,
     clock: Clock,
     mut shutdown: Shutdown,
@@ -45,7 +46,7 @@ pub async fn serve(
                     answer(&socket, responder.worker(), clock, &mut batch, verbose)
                 });
             }
-            _ = look.tick() => {
+            _ = look.tick(), if counts_drops => {
                 let before = std::mem::replace(&mut drops, message::drops(&socket));
                 let lost = drops.wrapping_sub(before);
                 responder.borrow_mut().worker().counters().udp_dropped.add(lost.into());

@@ -8,6 +8,7 @@ use super::kernel::{Completion, File, Lease, Ring};
 use super::worker::Tools;
 use crate::net::udp::address;
 use crate::net::udp::message;
+use crate::net::worker::Datagrams;
 use crate::tracker::Verdict;
 
 /// The datagram sockets, and the requests that wait for a place to answer in.
@@ -23,7 +24,8 @@ struct Socket {
     udp: UdpSocket,
     file: File,
     state: State,
-    drops: u32,
+    /// What it had dropped when last asked, where this worker counts that.
+    drops: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,10 +44,11 @@ enum State {
 
 impl Udp {
     /// Serves `sockets`, which are registered under these files.
-    pub fn new(sockets: Vec<(UdpSocket, File)>, buffers: usize, verbose: bool) -> Udp {
+    pub fn new(sockets: Vec<(Datagrams, File)>, buffers: usize, verbose: bool) -> Udp {
         let sockets = sockets.into_iter().map(|(socket, file)| {
-            let drops = message::drops(&socket);
-            Socket { udp: socket, file, state: State::Starved, drops }
+            let Datagrams { socket: udp, counts_drops } = socket;
+            let drops = counts_drops.then(|| message::drops(&udp));
+            Socket { udp, file, state: State::Starved, drops }
         });
         Udp {
             sockets: sockets.collect(),
@@ -145,6 +148,7 @@ impl Udp {
     /// Counts what the kernel had no room for since this was last asked.
     pub fn count_drops(&mut self, tools: &mut Tools<'_>) {
         for Socket { udp, drops, .. } in &mut self.sockets {
+            let Some(drops) = drops else { continue };
             let before = std::mem::replace(drops, message::drops(udp));
             let lost = drops.wrapping_sub(before);
             tools.counters().udp_dropped.add(lost.into());

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Now};
 use crate::config::Rings;
 use crate::net::http::{Responder, Service};
 use crate::net::udp::fallback;
-use crate::net::worker::{DRAIN, Setting, Sockets, worker_thread};
+use crate::net::worker::{DRAIN, Datagrams, Setting, Sockets, worker_thread};
 use crate::stats::Counters;
 use crate::tracker::Worker;
 
@@ -95,7 +95,7 @@ pub struct Start {
 /// # Errors
 /// [`Refused`]; the thread has ended then.
 pub fn prepare(index: usize, sizes: Rings, sockets: &Sockets) -> Result<Pending, Refused> {
-    let udp = sockets.udp.iter().map(AsRawFd::as_raw_fd);
+    let udp = sockets.udp.iter().map(|datagrams| datagrams.socket.as_raw_fd());
     let tcp = sockets.http.iter().chain(&sockets.https).map(AsRawFd::as_raw_fd);
     let descriptors: Vec<_> = udp.chain(tcp).collect();
     let (start, started) = sync_channel::<Start>(1);
@@ -165,7 +165,7 @@ impl Engine {
             listener.set_nonblocking(false)?;
             ports.push(Port::new(listener, file, service, tls));
         }
-        for (socket, _) in &udp {
+        for (Datagrams { socket, .. }, _) in &udp {
             socket.set_nonblocking(false)?;
         }
         let kit = Kit::new(&config, connections, (jobs, mailbox.clone()));
