@@ -29,12 +29,16 @@ const REFRESHED: Duration = Duration::from_secs(20);
 struct Driver {
     process: Child,
     url: String,
+    /// Where it and its browsers put what they would leave behind.
+    _scratch: TempDir,
 }
 
 impl Driver {
     fn start() -> Driver {
+        let scratch = tempfile::tempdir().unwrap();
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", scratch.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("chromedriver (Debian: chromium-driver) is installed");
@@ -43,7 +47,8 @@ impl Driver {
             let (_, port) = line.split_once("successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
-        Driver { process, url: format!("http://127.0.0.1:{}", port.expect("it names its port")) }
+        let url = format!("http://127.0.0.1:{}", port.expect("it names its port"));
+        Driver { process, url, _scratch: scratch }
     }
 
     /// A browser that reaches this machine alone, and keeps a record of what it asks for.
