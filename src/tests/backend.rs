@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here should stop")]
 #![allow(unsafe_code)] // a filter has to be set between fork and exec
 
+#[path = "backend/unit_filter.rs"]
+mod unit_filter;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
