@@ -18,7 +18,8 @@ cd "$(dirname "$0")"
 echo restart >>restarts
 if [[ -e pid ]]; then kill "$(cat pid)"; tail --pid="$(cat pid)" -s 0.05 -f /dev/null; rm pid; fi
 : >log
-./wildkat serve --host=127.0.0.1 --udp-port=PORT --http-port=0 --web-http-port=0 >/dev/null 2>log 9>&- &
+options=(--host=127.0.0.1 --udp-port=PORT --http-port=0 --web-http-port=0)
+./wildkat serve "${options[@]}" >/dev/null 2>log 9>&- &
 echo $! >pid
 for ((i = 0; i < 50; i++)); do
   grep -q ready log && exit
