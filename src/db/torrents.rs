@@ -1,6 +1,6 @@
 //! Torrents that members have registered: rows, what is inside them, and why some are gone.
 //!
-//! - [`files`]: how a list of files is kept.
+//! - [`mod@files`]: how a list of files is kept.
 //! - [`snapshots`]: what other trackers say of torrents, and when they are asked.
 //! - [`list`]: a page of many torrents, and what a search finds.
 
