@@ -1,5 +1,7 @@
 //! Who is counted, who is kept, and who is refused.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -190,13 +192,14 @@ fn addresses_of_a_swarm_are_those_of_live_peers() {
     bench.wait(60);
     bench.announce(&peers[1], want(0));
     bench.announce(&peers[2], want(0));
+    // The store gives them in an order that differs from run to run.
     let ips = |bench: &Bench, most| {
         let found = bench.swarms.addresses(bench.now, &HASH, most);
-        found.into_iter().map(|(ip, _)| ip).collect::<Vec<_>>()
+        found.into_iter().map(|(ip, _)| ip).collect::<BTreeSet<_>>()
     };
-    assert_eq!(ips(&bench, 9), peers.map(|peer| peer.peer.ip()));
+    assert_eq!(ips(&bench, 9), BTreeSet::from(peers.map(|peer| peer.peer.ip())));
     assert_eq!(ips(&bench, 1).len(), 1);
     bench.wait(90);
-    assert_eq!(ips(&bench, 9), [peers[1].peer.ip(), peers[2].peer.ip()]);
+    assert_eq!(ips(&bench, 9), BTreeSet::from([peers[1].peer.ip(), peers[2].peer.ip()]));
     assert!(bench.swarms.addresses(bench.now, &InfoHash([0; 20]), 9).is_empty());
 }
