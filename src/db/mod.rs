@@ -1,9 +1,24 @@
 //! All SQL of the program. No page and no packet shapes a table.
 //!
+//! Read [`Database`] first: whoever asks gets a connection for the time of a closure, and what is
+//! written is one transaction.
+//!
+//! - [`database`]: the file, one that writes and several that read.
+//! - [`migrations`]: from an empty file, or any earlier one, to the present tables.
+//! - [`users`], [`sessions`]: accounts, and who is signed in.
+//! - [`settings`]: what the owner has set.
+//! - [`events`]: what was done.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
 
+pub mod database;
+pub mod events;
+pub mod migrations;
 pub mod search;
+pub mod sessions;
+pub mod settings;
 pub mod torrents;
+pub mod users;
 
+pub use database::{Database, OpenError};
 pub use rusqlite::{Connection, Error, Result};

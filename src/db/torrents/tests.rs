@@ -4,17 +4,14 @@ use super::list::{Listed, Part, Scope, Sort, list, search};
 use super::snapshots::Snapshot;
 use super::*;
 use crate::db::search::Query;
+use crate::db::users::{self, Role};
 
 /// An empty database with two members, 1 and 2.
 pub(crate) fn open() -> Connection {
-    let conn = Connection::open_in_memory().unwrap();
-    conn.execute_batch(
-        "pragma foreign_keys = on;
-         create table users (user_id integer primary key, username text not null) strict;
-         insert into users values (1, 'ann'), (2, 'ben');",
-    )
-    .unwrap();
-    conn.execute_batch(include_str!("../migrations/torrents.sql")).unwrap();
+    let conn = users::tests::open();
+    for name in ["ann", "ben"] {
+        users::tests::add(&conn, name, Role::Standard);
+    }
     conn
 }
 
