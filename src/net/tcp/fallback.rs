@@ -232,6 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 deadline = Instant::now() + self.port.timeouts.head;
             }
             let read = tokio::select! {
+                biased; // what has come before the end is heard
                 read = timeout_at(deadline, self.stream.read_buf(&mut self.arrived)) => read,
                 // Somebody who is in the middle of a request may finish it.
                 () = shutdown.begun(), if self.dialogue.is_empty() => return self.finish().await,
