@@ -33,6 +33,7 @@ fn pages(criterion: &mut Criterion) {
         stats,
         clock: Clock::start(),
         announces: Arc::new(announces),
+        members: None,
         facts: Arc::new(facts),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -23,6 +23,8 @@ pub struct Config {
     pub net: Net,
     /// The web ports.
     pub web: Web,
+    /// The members' site; none by default.
+    pub members: Option<Members>,
 }
 
 /// What clients are told.
@@ -139,6 +141,9 @@ pub struct Net {
     pub https_port: Option<u16>,
     /// Certificate chain and key for every HTTPS port.
     pub tls: Option<TlsFiles>,
+    /// Whom a certificate of our own is issued to, which is made where `tls` names no files that
+    /// are there. Default none: the files must be there.
+    pub self_signed: Option<Vec<String>>,
     /// Where the HTTP port sends everybody instead of answering: `host[:port]`.
     pub redirect_http: Option<String>,
     /// Threads that serve the tracker ports. Default: the number of cores.
@@ -170,6 +175,7 @@ impl Default for Net {
             http_port: Some(6969),
             https_port: None,
             tls: None,
+            self_signed: None,
             redirect_http: None,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             connections_max: 16_384,
@@ -299,4 +305,29 @@ pub struct Web {
     pub public_host: Option<String>,
     /// Networks that may read the metrics. The command line defaults it to loopback; here none.
     pub metrics_allow: Vec<IpNet>,
+}
+
+/// The members' site.
+#[derive(Clone)]
+pub struct Members {
+    /// Where its database lies; made where there is none.
+    pub db: PathBuf,
+    /// Who owns it.
+    pub owner: String,
+    /// For the making of the owner's account; asked for where there is none.
+    pub owner_password: Option<String>,
+    /// A port of HTTPS for it alone; `None`: it is on the web's.
+    pub https_port: Option<u16>,
+    /// A port that leads to that one.
+    pub http_port: Option<u16>,
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the password.
+        f.debug_struct("Members")
+            .field("db", &self.db)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
 }

@@ -2,8 +2,13 @@
 //! The only file that knows all.
 
 mod manager;
+mod members;
+mod owner;
+mod self_signed;
+mod start_error;
 
-use std::fmt;
+pub use start_error::StartError;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,19 +23,21 @@ use tokio::task::JoinSet;
 
 use crate::clock::{self, Clock};
 use crate::config::{self, Config};
+use crate::db::Database;
 use crate::jobs;
-use crate::jobs::reload_lists::{BadList, ListFiles};
+use crate::jobs::reload_lists::ListFiles;
 use crate::jobs::watch::PERIOD;
 use crate::limits;
 use crate::net::bind::{self, BindError, Bound, Purpose};
 use crate::net::http::Responder;
-use crate::net::inherit::{InheritError, Inherited};
-use crate::net::tls::{self, Certificate, TlsError};
-use crate::net::{DataPlane, Refused, Shared};
+use crate::net::inherit::Inherited;
+use crate::net::tls::{self, Certificate};
+use crate::net::{DataPlane, Shared};
 use crate::site::announce::Announces;
 use crate::site::listen::{self, Bounds};
+use crate::site::members::Members;
 use crate::site::{self, Facts, Site};
-use crate::state::{Loaded, StateError, StateFile};
+use crate::state::{Loaded, StateFile};
 use crate::stats::{Ledger, Stats};
 use crate::swarm::Swarms;
 use crate::tracker::{Tracker, Worker};
@@ -51,6 +58,7 @@ pub struct Server {
     state_file: Option<Arc<StateFile>>,
     certificate: Option<Arc<Certificate>>,
     lists: Arc<ListFiles>,
+    members: Option<(Database, Arc<Tracker>)>,
     shutdown: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     pages: JoinSet<()>,
@@ -66,87 +74,8 @@ pub struct Addresses {
     pub https: Vec<SocketAddr>,
     pub web_http: Vec<SocketAddr>,
     pub web_https: Vec<SocketAddr>,
-}
-
-/// Why a server cannot start. Nothing is left running or listening.
-#[derive(Debug)]
-pub enum StartError {
-    /// A port cannot be had.
-    Bind(BindError),
-    /// The sockets that a service manager handed over cannot be served.
-    Inherit(InheritError),
-    /// The certificate or key is of no use.
-    Tls(TlsError),
-    /// The swarms of the last run cannot be read, or those of this one not be written.
-    State(StateError),
-    /// A list of torrents is none.
-    List(BadList),
-    /// io_uring was asked for and is not to be had.
-    Io(Refused),
-    /// The system gave no thread, event queue, signal handler or randomness.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Bind(error) => error.fmt(f),
-            StartError::Inherit(error) => error.fmt(f),
-            StartError::Tls(error) => error.fmt(f),
-            StartError::State(error) => error.fmt(f),
-            StartError::List(error) => error.fmt(f),
-            StartError::Io(refused) => {
-                write!(f, "{refused}. Or leave out --io uring, to run on epoll")
-            }
-            StartError::System(error) => {
-                write!(f, "the system refuses what a server needs: {error}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<BindError> for StartError {
-    fn from(error: BindError) -> StartError {
-        StartError::Bind(error)
-    }
-}
-
-impl From<InheritError> for StartError {
-    fn from(error: InheritError) -> StartError {
-        StartError::Inherit(error)
-    }
-}
-
-impl From<TlsError> for StartError {
-    fn from(error: TlsError) -> StartError {
-        StartError::Tls(error)
-    }
-}
-
-impl From<StateError> for StartError {
-    fn from(error: StateError) -> StartError {
-        StartError::State(error)
-    }
-}
-
-impl From<BadList> for StartError {
-    fn from(error: BadList) -> StartError {
-        StartError::List(error)
-    }
-}
-
-impl From<Refused> for StartError {
-    fn from(refused: Refused) -> StartError {
-        StartError::Io(refused)
-    }
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> StartError {
-        StartError::System(error)
-    }
+    pub manage: Vec<SocketAddr>,
+    pub manage_http: Vec<SocketAddr>,
 }
 
 impl Server {
@@ -187,6 +116,10 @@ impl Server {
         mut config: Config,
         mut inherited: Inherited,
     ) -> Result<Server, StartError> {
+        if let Some((files, names)) = config.net.tls.as_ref().zip(config.net.self_signed.as_ref()) {
+            self_signed::ensure(files, names).map_err(StartError::SelfSigned)?;
+        }
+        let database = config.members.as_ref().map(members::open).transpose()?;
         let certificate = config.net.tls.clone().map(Certificate::read).transpose()?.map(Arc::new);
         let tls = |certificate| tls::server_config(certificate, &["http/1.1"]).map(Arc::new);
         let tls = certificate.clone().map(tls).transpose()?;
@@ -207,7 +140,7 @@ impl Server {
         let stats = Stats::new(config.net.workers + 1, ledger, epoch);
         let tracker = Tracker::new(config.tracker.clone(), swarms.clone(), lists)
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let tracker = Arc::new(tracker);
+        let tracker = Arc::new(members::registering(tracker, database.as_ref())?);
         let lists = Arc::new(ListFiles::new(config.tracker.lists.clone(), tracker.clone()));
         let shared = Shared { tracker, stats: stats.clone(), clock };
         let (shutdown, ended) = watch::channel(false);
@@ -222,7 +155,13 @@ impl Server {
             web.spawn(jobs::renew_certificate::run(certificate, PERIOD));
         }
         web.spawn(jobs::reload_lists::run(lists.clone(), PERIOD));
-        let site = site(&config, &shared, (&swarms, &addresses));
+        let tracker = &shared.tracker;
+        let members = database.map(|database| members::site(database, tracker)).transpose()?;
+        if let Some(members) = &members {
+            web.spawn(jobs::keep_registered::run(members.database.clone(), tracker.clone()));
+            web.spawn(jobs::expire_sessions::run(members.database.clone()));
+        }
+        let site = site(&config, &shared, (&swarms, &addresses), members.clone());
         let pages = web_ports.serve(&web, site, (&config, tls), &ended)?;
         tell(&config, &addresses, &moved_by);
         Ok(Server {
@@ -233,6 +172,7 @@ impl Server {
             state_file,
             certificate,
             lists,
+            members: members.map(|members| (members.database.clone(), shared.tracker.clone())),
             shutdown,
             workers,
             pages,
@@ -309,6 +249,9 @@ impl Server {
         }
         if let Some(file) = &self.state_file {
             jobs::save_state::save(file, (&self.swarms, &self.stats), self.clock);
+        }
+        if let Some((database, tracker)) = &self.members {
+            jobs::keep_registered::save_all(database, tracker);
         }
         let pages = async { tokio::time::timeout_at(deadline, self.pages.join_all()).await };
         if self.web.block_on(pages).is_err() {
@@ -418,6 +361,8 @@ fn connections_that_fit(wanted: usize) -> usize {
 struct WebPorts {
     http: Vec<Bound<TcpListener>>,
     https: Vec<Bound<TcpListener>>,
+    manage: Vec<Bound<TcpListener>>,
+    manage_http: Vec<Bound<TcpListener>>,
 }
 
 impl WebPorts {
@@ -439,7 +384,12 @@ impl WebPorts {
             }
             (bound, _) => bound?,
         };
-        Ok(WebPorts { http: bound, https: bind("--web-https-port", https_port)? })
+        let https = bind("--web-https-port", https_port)?;
+        let members = config.members.as_ref();
+        let manage = bind("--manage-port", members.and_then(|members| members.https_port))?;
+        let manage_http =
+            bind("--manage-http-port", members.and_then(|members| members.http_port))?;
+        Ok(WebPorts { http: bound, https, manage, manage_http })
     }
 
     /// Starts serving `site` on `web`, until `ended` turns true.
@@ -451,7 +401,13 @@ impl WebPorts {
         ended: &watch::Receiver<bool>,
     ) -> io::Result<JoinSet<()>> {
         let _context = web.enter();
-        let pages = site::router(site);
+        let with_members = site::router(site.clone());
+        // With a port of its own the members' site is on no other.
+        let pages = if self.manage.is_empty() {
+            with_members.clone()
+        } else {
+            site::router(Site { members: None, ..site })
+        };
         let plain = match &config.web.redirect_http {
             Some(host) => site::redirect::router(host.clone()),
             None => pages.clone(),
@@ -459,22 +415,32 @@ impl WebPorts {
         let mut listeners = JoinSet::new();
         let introducers: Arc<[_]> = config.net.introducers().into();
         let bounds = || Bounds { introducers: Arc::clone(&introducers), ..Bounds::default() };
-        for socket in self.http.into_iter().flat_map(|bound| bound.sockets) {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
-            listeners.spawn(listen::serve_plain(listener, plain.clone(), ended.clone(), bounds()));
+        for (bound, pages) in [(self.http, plain), (self.manage_http, with_members.clone())] {
+            for socket in bound.into_iter().flat_map(|bound| bound.sockets) {
+                let listener = tokio::net::TcpListener::from_std(socket)?;
+                let pages = pages.clone();
+                listeners.spawn(listen::serve_plain(listener, pages, ended.clone(), bounds()));
+            }
         }
-        for socket in self.https.into_iter().flat_map(|bound| bound.sockets) {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
-            let Some(tls) = tls.clone() else { continue }; // `cli` lets no HTTPS port go without
-            let pages = pages.clone();
-            listeners.spawn(listen::serve_tls(listener, tls, pages, ended.clone(), bounds()));
+        for (bound, pages) in [(self.https, pages), (self.manage, with_members)] {
+            for socket in bound.into_iter().flat_map(|bound| bound.sockets) {
+                let listener = tokio::net::TcpListener::from_std(socket)?;
+                let Some(tls) = tls.clone() else { continue }; // `cli` sees to it
+                let pages = pages.clone();
+                listeners.spawn(listen::serve_tls(listener, tls, pages, ended.clone(), bounds()));
+            }
         }
         Ok(listeners)
     }
 }
 
 /// What the web ports show, and what answers announces there.
-fn site(config: &Config, shared: &Shared, (swarms, addresses): (&Arc<Swarms>, &Addresses)) -> Site {
+fn site(
+    config: &Config,
+    shared: &Shared,
+    (swarms, addresses): (&Arc<Swarms>, &Addresses),
+    members: Option<Arc<Members>>,
+) -> Site {
     let Shared { tracker, stats, clock } = shared.clone();
     let trusted: Arc<[_]> = config.net.trusted_proxies.clone().into();
     let worker = Worker::new(tracker, stats.worker(config.net.workers));
@@ -490,15 +456,21 @@ fn site(config: &Config, shared: &Shared, (swarms, addresses): (&Arc<Swarms>, &A
             announce_ports: announce_ports(addresses),
             has_state: config.state.is_some(),
             capacity: (config.swarm.peers_total_max, config.swarm.torrents_max),
+            members_port: addresses
+                .manage
+                .first()
+                .or(addresses.web_https.first())
+                .map(SocketAddr::port),
             metrics_allow: config.web.metrics_allow.clone(),
         }),
+        members,
     }
 }
 
 /// How torrents may name this tracker. Plain HTTP only where there is no HTTPS; the web ports only
 /// where there is no tracker port of their kind.
 fn announce_ports(addresses: &Addresses) -> Vec<(&'static str, u16)> {
-    let Addresses { udp, http, https, web_http, web_https } = addresses;
+    let Addresses { udp, http, https, web_http, web_https, .. } = addresses;
     let port = |tracker: &[SocketAddr], web: &[SocketAddr]| {
         tracker.first().or(web.first()).map(SocketAddr::port)
     };
@@ -517,7 +489,15 @@ fn addresses(data_plane: &DataPlane, web: &WebPorts) -> Addresses {
         addresses
     };
     let [udp, http, https] = data_plane.addresses().map(once);
-    Addresses { udp, http, https, web_http: once(of(&web.http)), web_https: once(of(&web.https)) }
+    Addresses {
+        udp,
+        http,
+        https,
+        web_http: once(of(&web.http)),
+        web_https: once(of(&web.https)),
+        manage: once(of(&web.manage)),
+        manage_http: once(of(&web.manage_http)),
+    }
 }
 
 /// Says what listens where, and on what it runs.
@@ -534,6 +514,8 @@ fn tell(config: &Config, addresses: &Addresses, moved_by: &str) {
         ("HTTPS announces", &addresses.https),
         (&web_http, &addresses.web_http),
         ("the page over HTTPS", &addresses.web_https),
+        ("the members' site", &addresses.manage),
+        ("redirect to the members' site", &addresses.manage_http),
     ] {
         for address in listening {
             tracing::info!("listening on {address}: {what}");

@@ -1,5 +1,6 @@
 //! The arguments of `wildkat serve`, and what they mean.
 
+mod members;
 mod ranges;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +14,7 @@ use super::domain::Domain;
 use super::{Exit, arguments, memory};
 use crate::config::{self, Config, TlsFiles};
 use crate::limits;
+use members::own_names;
 
 /// The web port taken when none was named, and the one when that may not be bound.
 const WEB_HTTP_PORT: u16 = 80;
@@ -150,23 +152,30 @@ pub struct ServeArguments {
     /// log every request, with the client's address
     #[argh(switch, short = 'v')]
     verbose: bool,
-    /// run a members' site; not in this version
-    #[argh(switch, hidden_help)]
+    /// run a members' site at /manage, and track the torrents registered there alone
+    #[argh(switch)]
     registration: bool,
-    /// database of the members' site; not in this version
-    #[argh(option, hidden_help)]
+    /// database of the members' site (default tracker.db, in $STATE_DIRECTORY or /opt/tracker where
+    /// there is one, else here)
+    #[argh(option)]
     db: Option<PathBuf>,
-    /// owner of the members' site; not in this version
-    #[argh(option, default = "String::new()", hidden_help)]
+    /// name of the members' site's owner, whose account is made at the first start
+    #[argh(option, default = "String::new()")]
     super_user: String,
-    /// password of the owner; not in this version
-    #[argh(option, default = "String::new()", hidden_help)]
+    /// password of that account, for its making; better typed when asked for, or in a file
+    #[argh(option, default = "String::new()")]
     super_user_password: String,
-    /// port of the members' site; not in this version
-    #[argh(option, default = "0", hidden_help)]
+    /// file with that password
+    #[argh(option)]
+    super_user_password_file: Option<PathBuf>,
+    /// make a certificate of our own and keep it beside the database, where none is named
+    #[argh(switch)]
+    tls_self_signed: bool,
+    /// port of the members' site over HTTPS, which is then on no other (default: --web-https-port)
+    #[argh(option, default = "0")]
     manage_port: u16,
-    /// port of the members' site's redirect; not in this version
-    #[argh(option, default = "0", hidden_help)]
+    /// port that sends visitors to --manage-port (default off)
+    #[argh(option, default = "0")]
     manage_http_port: u16,
 }
 
@@ -192,7 +201,8 @@ pub fn config(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Checked, Exit> {
     let checked = read(typed, environment)?;
-    checked.meant.net.tls.as_ref().map_or(Ok(()), check_files)?;
+    let files = checked.meant.net.tls.as_ref().filter(|_| checked.meant.net.self_signed.is_none());
+    files.map_or(Ok(()), check_files)?;
     Ok(checked)
 }
 
@@ -217,7 +227,7 @@ fn check_files(files: &TlsFiles) -> Result<(), Exit> {
 
 impl ServeArguments {
     fn check(self) -> Result<Checked, Exit> {
-        self.check_members_site()?;
+        self.check_members()?;
         let tls = self.tls()?;
         self.check_ports()?;
         refuse_if(
@@ -235,33 +245,14 @@ impl ServeArguments {
         let web = self.web(&domain, metrics_allow);
         let (tracker, swarm, state) = (self.tracker(), self.swarm(), self.state());
         let named = (!self.domain.is_empty()).then(|| domain.host().to_owned());
-        let meant = Config { tracker, swarm, state, net, web };
+        let members = self.members()?;
+        let meant = Config { tracker, swarm, state, net, web, members };
         Ok(Checked { meant, warnings, pair: self.pair(), domain: named })
     }
 
-    fn check_members_site(&self) -> Result<(), Exit> {
-        let no_site_port = self.web_https_port == 0 && self.manage_port == 0;
-        refuse_if(
-            self.registration && self.super_user.is_empty(),
-            "--registration requires --super-user",
-        )?;
-        refuse_if(
-            self.registration && no_site_port,
-            "--registration requires --web-https-port or --manage-port (HTTPS required)",
-        )?;
-        refuse_if(
-            !self.super_user_password.is_empty() && self.super_user.is_empty(),
-            "--super-user-password requires --super-user",
-        )?;
-        refuse_if(
-            self.registration || !self.super_user_password.is_empty(),
-            "this version has no members' site; leave out --registration and \
-             --super-user-password to run an open tracker",
-        )
-    }
-
     fn pair(&self) -> Option<TlsFiles> {
-        let (cert, key) = (self.cert.clone()?, self.key.clone()?);
+        let named = self.cert.clone().zip(self.key.clone());
+        let (cert, key) = named.or_else(|| self.own_pair())?;
         Some(TlsFiles { cert, key })
     }
 
@@ -271,7 +262,8 @@ impl ServeArguments {
         let without = |port: u16| port != 0 && files.is_none();
         refuse_if(without(self.https_port), "--https-port requires --cert and --key")?;
         refuse_if(without(self.web_https_port), "--web-https-port requires --cert and --key")?;
-        let is_used = self.https_port != 0 || self.web_https_port != 0;
+        refuse_if(without(self.manage_port), "--manage-port requires --cert and --key")?;
+        let is_used = [self.https_port, self.web_https_port, self.manage_port] != [0; 3];
         Ok(files.filter(|_| is_used))
     }
 
@@ -282,6 +274,8 @@ impl ServeArguments {
             ("--https-port", self.https_port),
             ("--web-http-port", web_http_port),
             ("--web-https-port", self.web_https_port),
+            ("--manage-port", self.manage_port),
+            ("--manage-http-port", self.manage_http_port),
         ];
         refuse_if(
             self.udp_port == 0 && tcp.iter().all(|(_, port)| *port == 0),
@@ -306,16 +300,16 @@ impl ServeArguments {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let uses_tls = self.https_port != 0 || self.web_https_port != 0;
+        let uses_tls = [self.https_port, self.web_https_port, self.manage_port] != [0; 3];
         let has_pair = self.cert.is_some() || self.key.is_some();
         [
             (has_pair && !uses_tls, "--cert and --key have no effect without an HTTPS port"),
             (
-                self.db.is_some() || !self.super_user.is_empty(),
+                !self.registration && (self.db.is_some() || !self.super_user.is_empty()),
                 "--db and --super-user have no effect without --registration",
             ),
             (
-                self.manage_port != 0 || self.manage_http_port != 0,
+                !self.registration && (self.manage_port != 0 || self.manage_http_port != 0),
                 "--manage-port and --manage-http-port have no effect without --registration",
             ),
             (
@@ -341,6 +335,7 @@ impl ServeArguments {
             udp_port: on(self.udp_port),
             http_port: on(self.http_port),
             https_port: on(self.https_port),
+            self_signed: self.makes_own_pair().then(|| own_names(domain)),
             tls,
             redirect_http: self.redirect_http.then(|| domain.tracker_redirect(self.https_port)),
             workers: self.workers.unwrap_or(defaults.workers.min(limits::WORKERS_MAX)),

@@ -8,11 +8,13 @@
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
+//! - [`magnet_trackers`]: what magnet links name.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
 
 pub mod database;
 pub mod events;
+pub mod magnet_trackers;
 pub mod migrations;
 pub mod search;
 pub mod sessions;
@@ -21,4 +23,11 @@ pub mod torrents;
 pub mod users;
 
 pub use database::{Database, OpenError};
-pub use rusqlite::{Connection, Error, Result};
+pub use rusqlite::{Connection, Error, Result, Transaction};
+
+/// Whether an error passes: others were at the file for too long, or there is no room for now.
+pub fn is_busy(error: &Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    let code = error.sqlite_error_code();
+    code.is_some_and(|code| [DatabaseBusy, DatabaseLocked, DiskFull].contains(&code))
+}

@@ -1,14 +1,23 @@
 //! Keeps the tracker's set of registered torrents in step with the database: filled at the start,
 //! changed by whoever changes a row, and its completions written down.
 
-use crate::db::{self, Connection, torrents};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::db::{self, Connection, Database, torrents};
 use crate::limits::REMOVALS_TOLD_MAX;
 use crate::protocol::metainfo::Identity;
+use crate::tracker::Tracker;
 use crate::tracker::registered::{Registered, Removal};
 
 /// Most torrents whose completions are written down at once, so that others who write wait no
 /// longer than some ten milliseconds.
 const SAVED_MAX: usize = 1_000;
+
+/// Time between two times that completions are written down.
+const PERIOD: Duration = Duration::from_secs(10);
 
 /// The set as the database has it.
 ///
@@ -40,6 +49,32 @@ pub fn save(conn: &Connection, registered: &Registered) -> db::Result<usize> {
         return Err(error);
     }
     Ok(completed.len())
+}
+
+/// Writes completions down, every [`PERIOD`].
+pub async fn run(database: Database, tracker: Arc<Tracker>) {
+    let mut ticks = tokio::time::interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (database, tracker) = (database.clone(), tracker.clone());
+        let saving = tokio::task::spawn_blocking(move || save_all(&database, &tracker));
+        if saving.await.is_err() {
+            tracing::error!("writing completions down did not end well; it will be tried again");
+        }
+    }
+}
+
+/// Writes all completions down that there are. What cannot be written waits for the next time.
+pub fn save_all(database: &Database, tracker: &Tracker) {
+    let Some(registered) = tracker.admission().registered() else { return };
+    loop {
+        match database.write_now(|tx| save(tx, registered)) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => return tracing::error!(%error, "completions cannot be written down"),
+        }
+    }
 }
 
 #[cfg(test)]

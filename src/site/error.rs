@@ -3,8 +3,10 @@
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
+
+use crate::db;
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -13,6 +15,20 @@ pub enum Error {
     NotFound,
     /// There is something at this path, but this method does nothing to it.
     MethodNotAllowed,
+    /// Whoever is signed in may not do this.
+    Forbidden,
+    /// A form does not come from a page that we gave to whoever sends it.
+    Forged,
+    /// What was sent makes no sense; no page of ours sends such.
+    BadRequest(&'static str),
+    /// More was sent than such a form may hold.
+    TooLarge,
+    /// Too often; in so many seconds again.
+    TooMany(u64),
+    /// Not at the moment.
+    Busy,
+    /// The database cannot be used. A fault of ours.
+    Database(db::Error),
     /// A page could not be written. A fault of ours.
     Render(askama::Error),
 }
@@ -33,12 +49,18 @@ impl From<askama::Error> for Error {
     }
 }
 
+impl From<db::Error> for Error {
+    fn from(error: db::Error) -> Error {
+        if db::is_busy(&error) { Error::Busy } else { Error::Database(error) }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage {
     status: u16,
     title: &'static str,
-    explanation: &'static str,
+    explanation: String,
 }
 
 impl Error {
@@ -46,7 +68,12 @@ impl Error {
         match self {
             Error::NotFound => StatusCode::NOT_FOUND,
             Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Error::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::Forbidden | Error::Forged => StatusCode::FORBIDDEN,
+            Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Database(_) | Error::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -54,12 +81,18 @@ impl Error {
         match self {
             Error::NotFound => "Nothing lives here",
             Error::MethodNotAllowed => "This page can only be read",
-            Error::Render(_) => "Something broke on our side",
+            Error::Forbidden => "This is not for your role",
+            Error::Forged => "This form was not taken",
+            Error::BadRequest(_) => "This makes no sense to us",
+            Error::TooLarge => "That was too much",
+            Error::TooMany(_) => "Not so fast",
+            Error::Busy => "Busy at the moment",
+            Error::Database(_) | Error::Render(_) => "Something broke on our side",
         }
     }
 
-    fn explanation(&self) -> &'static str {
-        match self {
+    fn explanation(&self) -> String {
+        let text = match self {
             Error::NotFound => {
                 "The address may be mistyped, or the page has moved. BitTorrent clients announce \
                  to the addresses listed on the front page."
@@ -67,15 +100,33 @@ impl Error {
             Error::MethodNotAllowed => {
                 "It takes GET and HEAD requests, and nothing that sends data to it."
             }
-            Error::Render(_) => "The page could not be put together. Trying again may help.",
-        }
+            Error::Forbidden => {
+                "Your account may not see or do this. If it should, ask the staff of this site."
+            }
+            Error::Forged => {
+                "It was too old, came from another site, or your browser keeps no cookies. Nothing \
+                 has changed. Go back, load the page anew, and send the form again."
+            }
+            Error::BadRequest(fault) => fault,
+            Error::TooLarge => "A form holds less than that. Nothing has changed.",
+            Error::TooMany(secs) => {
+                return format!("Nothing has changed. It can be tried again in {secs} seconds.");
+            }
+            Error::Busy => "Nothing has changed. Trying again in a moment will help.",
+            Error::Database(_) | Error::Render(_) => {
+                "The page could not be put together, and nothing has changed. Trying again may help."
+            }
+        };
+        text.to_owned()
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        if let Error::Render(cause) = &self {
-            tracing::error!(%cause, "a page could not be written");
+        match &self {
+            Error::Render(cause) => tracing::error!(%cause, "a page could not be written"),
+            Error::Database(cause) => tracing::error!(%cause, "the database cannot be used"),
+            _ => {}
         }
         let page = ErrorPage {
             status: self.status().as_u16(),
@@ -84,7 +135,12 @@ impl IntoResponse for Error {
         };
         // A failing error page leaves its title: there is no other page to fall back on.
         let body = page.render().unwrap_or_else(|_| self.title().to_owned());
-        (self.status(), [(CACHE_CONTROL, "no-cache")], Html(body)).into_response()
+        let mut response =
+            (self.status(), [(CACHE_CONTROL, "no-cache")], Html(body)).into_response();
+        if let Error::TooMany(secs) = self {
+            response.headers_mut().insert(RETRY_AFTER, secs.into());
+        }
+        response
     }
 }
 

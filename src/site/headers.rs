@@ -7,9 +7,9 @@ use axum::http::header::{
 use axum::response::Response;
 
 /// Only our own style sheets, scripts, images and figures are loaded; nothing inline runs; no page
-/// sends a form, is framed, or turns text into markup by script.
+/// sends a form elsewhere, is framed, or turns text into markup by script.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// No page uses any of these. Copying to the clipboard is left as it is, since the page does that.

@@ -8,6 +8,9 @@
 //! - [`announce`]: announces and scrapes on a web port.
 //! - [`stats`]: the live page.
 //! - [`metrics`]: every counter for Prometheus.
+//! - [`gate`]: the one way into the members' site; [`permissions`]: who may do what there.
+//! - [`members`], [`session`], [`password`], [`form`], [`page`]: what its pages are made with.
+//! - [`account`]: coming in and going out.
 //! - [`torrents`]: what members register.
 //! - [`numbers`]: figures as people read them.
 //! - [`visitor`]: who asks, and for which host.
@@ -18,16 +21,24 @@
 //! - [`redirect`]: from plain HTTP to HTTPS.
 //! - [`listen`], [`stall`]: connections, their bounds and their end.
 
+pub mod account;
 pub mod announce;
 pub mod assets;
 pub mod error;
 pub mod fixed;
+pub mod form;
+pub mod gate;
 pub mod headers;
 pub mod listen;
+pub mod members;
 pub mod metrics;
 pub mod numbers;
+pub mod page;
+pub mod password;
+pub mod permissions;
 pub mod redirect;
 pub mod router;
+pub mod session;
 pub mod stall;
 pub mod state;
 pub mod stats;
@@ -36,5 +47,6 @@ mod tests;
 pub mod torrents;
 pub mod visitor;
 
+pub use error::Error;
 pub use router::router;
 pub use state::{Facts, Site};

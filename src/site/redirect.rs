@@ -17,7 +17,8 @@ pub fn router(target_host: String) -> Router {
     Router::new().fallback(redirect).layer(map_response(headers::add))
 }
 
-fn answer(target_host: &str, method: &Method, uri: &Uri) -> Response {
+/// The redirect to the same path on `https://<target_host>`.
+pub fn answer(target_host: &str, method: &Method, uri: &Uri) -> Response {
     let Ok(location) = HeaderValue::from_str(&location(target_host, uri)) else {
         // Only a host that is no host gets here: the path is plain ASCII by now.
         return StatusCode::BAD_REQUEST.into_response();

@@ -2,9 +2,12 @@
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
+use super::account::login;
 use super::error::{method_not_allowed, not_found};
+use super::gate::gate;
+use super::torrents::browse;
 use super::{Site, announce, assets, fixed, headers, metrics, stats};
 
 /// The whole site. HEAD is answered wherever GET is; any other method gets 405 with `Allow`, any
@@ -22,9 +25,26 @@ pub fn router(site: Site) -> Router {
         .route("/apple-touch-icon.png", get(fixed::touch_icon))
         .route("/apple-touch-icon-precomposed.png", get(fixed::touch_icon))
         .route("/assets/{name}", get(assets::show))
+        .merge(members(&site))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(headers::add))
         .layer(from_fn_with_state(site.clone(), announce::or_page))
         .with_state(site)
+}
+
+/// The members' site; nothing where there is none. Who may ask for what is in
+/// [`permissions::RULES`], and [`gate()`] stands before all of it.
+fn members(site: &Site) -> Router<Site> {
+    if site.members.is_none() {
+        return Router::new();
+    }
+    Router::new()
+        .route("/manage", get(login::show))
+        .route("/manage/login", post(login::submit))
+        .route("/manage/logout", post(login::leave))
+        // Torrents.
+        .route("/manage/dashboard", get(browse::dashboard))
+        .route("/manage/search", get(browse::find))
+        .route_layer(from_fn_with_state(site.clone(), gate))
 }

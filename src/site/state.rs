@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::Error;
 use super::announce::Announces;
+use super::members::Members;
 use crate::clock::Clock;
 use crate::stats::Stats;
 use crate::swarm::Swarms;
@@ -22,6 +24,18 @@ pub struct Site {
     pub announces: Arc<Announces>,
     /// What is told and to whom.
     pub facts: Arc<Facts>,
+    /// The members' site, where there is one.
+    pub members: Option<Arc<Members>>,
+}
+
+impl Site {
+    /// The members' site, for a page of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub fn members(&self) -> Result<&Members, Error> {
+        self.members.as_deref().ok_or(Error::NotFound)
+    }
 }
 
 /// What does not change while the tracker runs.
@@ -37,6 +51,8 @@ pub struct Facts {
     pub has_state: bool,
     /// Most peers and most torrents.
     pub capacity: (u64, u64),
+    /// The port of HTTPS that the members' site is on.
+    pub members_port: Option<u16>,
     /// Networks that may read the metrics.
     pub metrics_allow: Vec<IpNet>,
 }

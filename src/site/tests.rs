@@ -70,6 +70,7 @@ impl TestSite {
             clock,
             announces: Arc::new(Announces::new(responder, Arc::default())),
             facts: Arc::new(facts),
+            members: None,
         };
         TestSite { router: super::router(site), stats, swarms }
     }

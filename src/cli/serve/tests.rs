@@ -102,8 +102,14 @@ fn other_contradictions_fail_with_their_cure() {
         ("--redirect-http", "--https-port"),
         ("--web-redirect-http", "--web-https-port"),
         ("--http-port 7000 --web-http-port 7000", "--http-port and --web-http-port are both 7000"),
-        ("--registration --super-user a --manage-port 1", "no members' site"),
-        ("--super-user a --super-user-password x", "no members' site"),
+        ("--registration --super-user a --manage-port 1", "--tls-self-signed"),
+        ("--super-user a --super-user-password x", "wildkat admin set-password"),
+        ("--registration --super-user a/b --tls-self-signed --manage-port 1", "1 to 32"),
+        (
+            "--registration --super-user a --tls-self-signed --manage-port 1 \
+             --super-user-password-file /no/p",
+            "/no/p",
+        ),
     ] {
         match checked(line) {
             Err(Exit::Failed(text)) => assert!(text.contains(named), "{line}: {text}"),
@@ -152,7 +158,7 @@ fn what_has_no_effect_is_said() {
     let warnings = |line: &str| checked(line).unwrap().warnings.join("; ");
     assert_eq!(warnings(""), "");
     assert!(warnings("--cert a --key b").contains("--cert and --key have no effect"));
-    assert!(warnings("--super-user a --manage-port 1").contains("--manage-port"));
+    assert!(warnings("--super-user a --manage-http-port 1").contains("--manage-port"));
 }
 
 #[test]
@@ -162,4 +168,25 @@ fn help_names_every_option_with_its_default() {
         assert!(help.contains(text), "{text}: {help}");
     }
     assert!(help.lines().all(|line| line.len() <= 90), "{help}");
+}
+
+#[test]
+fn members_site_has_its_database_owner_and_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "from a file\nand no more").unwrap();
+    let line = format!(
+        "--registration --super-user Ann --db /x/site.db --tls-self-signed --web-https-port 8443 \
+         --domain t.example:8443 --super-user-password-file {}",
+        password.display()
+    );
+    let config = meant(&line);
+    let members = config.members.unwrap();
+    assert_eq!((members.owner.as_str(), members.db.to_str()), ("Ann", Some("/x/site.db")));
+    assert_eq!(members.owner_password.as_deref(), Some("from a file"));
+    assert!(!format!("{:?}", meant(&line)).contains("from a file"));
+    let files = config.net.tls.unwrap();
+    assert_eq!(files.cert.to_str(), Some("/x/self-signed.crt"));
+    assert_eq!(config.net.self_signed.unwrap(), ["t.example", "localhost", "127.0.0.1", "::1"]);
+    assert!(meant("").members.is_none() && meant("").net.self_signed.is_none());
 }

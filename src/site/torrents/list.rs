@@ -40,7 +40,7 @@ impl Asked {
 
     /// Which torrents: a viewer who sees no others has only their own.
     pub fn scope(&self, viewer: &Viewer) -> Scope {
-        let is_mine = !viewer.sees_all || self.of == "mine";
+        let is_mine = !viewer.sees_all() || self.of == "mine";
         Scope { uploader_id: is_mine.then_some(viewer.user_id) }
     }
 

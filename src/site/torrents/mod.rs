@@ -3,12 +3,14 @@
 //! - [`reception`]: an upload, read file by file as it comes in.
 //! - [`register`]: from a file of it to a row.
 //! - [`summary`]: what became of each file of it.
+//! - [`browse`]: the dashboard and the search, as they are asked for.
 //! - [`list`]: many torrents, and what a search finds.
 //! - [`show`]: one torrent.
 //! - [`tree`]: its files, folder by folder.
 //! - [`sharing`]: members in its swarm.
 //! - [`pager`]: the way from page to page.
 
+pub mod browse;
 pub mod list;
 pub mod pager;
 pub mod reception;
@@ -23,19 +25,7 @@ pub mod tree;
 use time::OffsetDateTime;
 
 use super::numbers;
-
-/// What the pages need to know of who looks at them.
-#[derive(Clone, Debug)]
-pub struct Viewer {
-    /// The account.
-    pub user_id: i64,
-    /// Whether torrents of others are listed: everybody but a basic member.
-    pub sees_all: bool,
-    /// Whether torrents of others may be taken away.
-    pub is_staff: bool,
-    /// What a form must send along.
-    pub csrf: String,
-}
+pub use super::page::Viewer;
 
 /// The size of a swarm, as people read it.
 pub fn number(count: u32) -> String {

@@ -78,7 +78,7 @@ impl TorrentPage<'_> {
     }
 
     fn can_delete(&self) -> bool {
-        self.is_owner() || self.viewer.is_staff
+        self.is_owner() || self.viewer.is_staff()
     }
 
     /// Reasons among which a member of the staff chooses, for a torrent of somebody else.

@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use super::Viewer;
+
 use super::reception::{Broken, Refused};
 use crate::protocol::ids::InfoHash;
 use crate::site::numbers;
@@ -63,6 +65,8 @@ impl Summary {
 #[derive(Debug, Template)]
 #[template(path = "torrents/summary.html")]
 pub struct SummaryPage<'a> {
+    /// Who looks.
+    pub viewer: &'a Viewer,
     /// What became of the upload.
     pub summary: &'a Summary,
 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::db::torrents::Torrent;
 use crate::db::torrents::list::{Listed, Scope, Sort};
 use crate::db::torrents::snapshots::{Refresh, Snapshot};
+use crate::db::users::Role;
 use crate::protocol::announce::Counts;
 use crate::protocol::ids::InfoHash;
 use crate::protocol::metainfo::{File, Identity, InfoHashV2};
@@ -19,7 +20,12 @@ const HOSTILE: &str =
 const COUNTS: Counts = Counts { seeders: 3, leechers: 4, paused: 0, completed: 1_005 };
 
 fn viewer(user_id: i64, sees_all: bool, is_staff: bool) -> Viewer {
-    Viewer { user_id, sees_all, is_staff, csrf: "token".to_owned() }
+    let role = match (sees_all, is_staff) {
+        (_, true) => Role::Admin,
+        (true, false) => Role::Standard,
+        (false, false) => Role::Basic,
+    };
+    Viewer { user_id, username: "ann".into(), role, csrf: "token".to_owned(), flash: None }
 }
 
 fn torrent(name: &str) -> Torrent {
@@ -160,7 +166,7 @@ fn summary_has_a_line_for_each_file_and_a_sentence_for_all() {
         summary.sentence(),
         "1 registered, 1 already there, 1 too large, 1 not valid, 1 over the number of files"
     );
-    let page = SummaryPage { summary: &summary }.render().unwrap();
+    let page = SummaryPage { viewer: &viewer(1, true, false), summary: &summary }.render().unwrap();
     assert_inert(&page);
     assert!(page.contains("larger than 10 MiB") && page.contains("100 MiB in all"), "{page}");
     assert_eq!(Summary::default().sentence(), "No file was received");

@@ -1,0 +1,44 @@
+//! The members' site: its database, its owner, and the tracker that obeys it.
+
+use std::sync::Arc;
+
+use super::StartError;
+use super::owner;
+use crate::config;
+use crate::db::settings::{self, Settings};
+use crate::db::{self, Database};
+use crate::jobs;
+use crate::site::members::Members;
+use crate::tracker::Tracker;
+
+/// The database of the members' site, with an owner.
+pub fn open(config: &config::Members) -> Result<Database, StartError> {
+    let database =
+        Database::open(&config.db).map_err(|error| StartError::Database(error.to_string()))?;
+    owner::ensure(&database, config).map_err(StartError::Owner)?;
+    tracing::info!("members' site: database {}", config.db.display());
+    Ok(database)
+}
+
+/// The tracker, for registered torrents alone where there is a members' site.
+pub fn registering(tracker: Tracker, database: Option<&Database>) -> Result<Tracker, StartError> {
+    let Some(database) = database else { return Ok(tracker) };
+    let load = |conn: &db::Connection| {
+        let is_open = Settings::load(conn)?.is_on(settings::OPEN_TRACKER);
+        jobs::keep_registered::load(conn, is_open)
+    };
+    let registered = database.read_now(load).map_err(|error| unread(database, &error))?;
+    Ok(tracker.registering(registered))
+}
+
+/// The site over its database.
+pub fn site(database: Database, tracker: &Arc<Tracker>) -> Result<Arc<Members>, StartError> {
+    let failed = database.clone();
+    let members = Members::new(database, tracker.clone());
+    members.map(Arc::new).map_err(|error| unread(&failed, &error))
+}
+
+fn unread(database: &Database, error: &db::Error) -> StartError {
+    let path = database.path().display();
+    StartError::Database(format!("the database {path} cannot be read: {error}"))
+}

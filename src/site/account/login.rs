@@ -1,0 +1,168 @@
+//! Signing in and out.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::clock;
+use crate::db::events::{self, Event};
+use crate::db::sessions::{self, NewSession};
+use crate::db::{self, settings, users};
+use crate::site::form::Form;
+use crate::site::gate::Caller;
+use crate::site::members::Members;
+use crate::site::page::{go, local};
+use crate::site::password::Verdict;
+use crate::site::session::{COOKIE_NAME, Member, Token, forget};
+use crate::site::{Error, Site};
+
+/// Longest name that is written down, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+#[derive(Debug, Template)]
+#[template(path = "account/login.html")]
+struct LoginPage<'a> {
+    csrf: &'a str,
+    username: &'a str,
+    next: &'a str,
+    error: Option<&'static str>,
+    is_signup_open: bool,
+}
+
+/// Where to, once signed in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    next: String,
+}
+
+/// `GET /manage`: the form, or the dashboard for whoever is signed in.
+///
+/// # Errors
+/// When the page cannot be written.
+pub async fn show(
+    State(site): State<Site>,
+    caller: Caller,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Error> {
+    if caller.member.is_some() {
+        return Ok(go(&asked.next));
+    }
+    page(site.members()?, &caller, ("", &asked.next), None)
+}
+
+fn page(
+    members: &Members,
+    caller: &Caller,
+    (username, next): (&str, &str),
+    error: Option<&'static str>,
+) -> Result<Response, Error> {
+    let is_signup_open = members.settings().is_on(settings::FREE_SIGNUP);
+    let page = LoginPage { csrf: &caller.csrf, username, next, error, is_signup_open };
+    Ok(Html(page.render()?).into_response())
+}
+
+/// `POST /manage/login`. Whatever is wrong, the answer is the same, and takes as long.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn submit(
+    State(site): State<Site>,
+    caller: Caller,
+    form: Form,
+) -> Result<Response, Error> {
+    let members = site.members()?;
+    let typed: String = form.text("username").chars().take(NAME_CHARS_MAX).collect();
+    let name = typed.clone();
+    let find = move |conn: &db::Connection| -> db::Result<_> {
+        let Some(user) = users::by_name(conn, &name)? else { return Ok(None) };
+        let kept = users::password_hash(conn, user.user_id)?;
+        Ok(Some((user, kept)))
+    };
+    let found = members.database.read(find).await?.filter(|(user, _)| !user.is_disabled);
+    let kept = found.as_ref().map(|(_, kept)| kept.clone());
+    let password = form.raw("password").to_owned();
+    let verdict = members.hashing.verify(password.clone(), kept).await;
+    let Some((user, _)) = found.filter(|_| verdict != Verdict::Wrong) else {
+        let ip = caller.ip.to_string();
+        let actor = if typed.is_empty() { "(unknown)".to_owned() } else { typed.clone() };
+        let failed = move |tx: &db::Transaction<'_>| {
+            let event =
+                Event { actor: &actor, action: "login_failed", ip: &ip, ..Event::default() };
+            events::insert(tx, clock::unix_secs().cast_signed(), &event)
+        };
+        members.database.write(failed).await?;
+        let error = "Name and password do not belong together, or this account may not be used.";
+        return page(members, &caller, (&typed, form.text("next")), Some(error));
+    };
+    if verdict == Verdict::RightButOld
+        && let Some(anew) = members.hashing.hash(password).await
+    {
+        let user_id = user.user_id;
+        let rehash = move |tx: &db::Transaction<'_>| users::rehash(tx, user_id, &anew);
+        members.database.write(rehash).await?;
+    }
+    let who = (user.user_id, user.username);
+    sign_in(members, &caller, who, local(form.text("next"))).await
+}
+
+/// Begins a session for an account, whose id and name these are, and leads to a page. A session
+/// that was open in this browser ends: its token is worth nothing from now on.
+///
+/// # Errors
+/// When the database cannot be written, or the system gives no randomness.
+pub async fn sign_in(
+    members: &Members,
+    caller: &Caller,
+    (user_id, username): (i64, String),
+    to: &str,
+) -> Result<Response, Error> {
+    let token = Token::random().ok_or(Error::Busy)?;
+    let token_hash = token.hash();
+    let before = caller.member.as_ref().map(|member| (member.session.session_id, member.user_id()));
+    let (ip, user_agent) = (caller.ip.to_string(), caller.user_agent.clone());
+    let begin = move |tx: &db::Transaction<'_>| -> db::Result<()> {
+        let now = clock::unix_secs().cast_signed();
+        if let Some((session_id, user_id)) = before {
+            sessions::end(tx, session_id, user_id)?;
+        }
+        let new = NewSession { user_id, token_hash, ip: &ip, user_agent: &user_agent, now };
+        sessions::insert(tx, &new)?;
+        users::signed_in(tx, user_id, &ip, now)?;
+        let event = Event {
+            actor_id: Some(user_id),
+            actor: &username,
+            action: "login",
+            ip: &ip,
+            ..Event::default()
+        };
+        events::insert(tx, now, &event)
+    };
+    members.database.write(begin).await?;
+    let mut response = go(to);
+    response.headers_mut().append(SET_COOKIE, token.set(COOKIE_NAME));
+    Ok(response)
+}
+
+/// `POST /manage/logout`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn leave(State(site): State<Site>, member: Member) -> Result<Response, Error> {
+    let end = move |tx: &db::Transaction<'_>| -> db::Result<()> {
+        let event = Event {
+            actor_id: Some(member.user_id()),
+            actor: member.username(),
+            action: "logout",
+            ..Event::default()
+        };
+        sessions::end(tx, member.session.session_id, member.user_id())?;
+        events::insert(tx, clock::unix_secs().cast_signed(), &event)
+    };
+    site.members()?.database.write(end).await?;
+    let mut response = go("/manage");
+    response.headers_mut().append(SET_COOKIE, forget());
+    Ok(response)
+}

@@ -1,0 +1,60 @@
+//! What the pages of the members' site work with, beside what every page has.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::password::Hashing;
+use crate::db::settings::Settings;
+use crate::db::{self, Database};
+use crate::tracker::Tracker;
+use crate::tracker::registered::Registered;
+
+/// The members' site. One for the whole program.
+#[derive(Debug)]
+pub struct Members {
+    /// All that is kept.
+    pub database: Database,
+    /// What passwords are looked at with.
+    pub hashing: Hashing,
+    /// Asks for registered torrents alone; see [`Members::registered`].
+    tracker: Arc<Tracker>,
+    /// As they were last saved.
+    settings: ArcSwap<Settings>,
+}
+
+impl Members {
+    /// The site over a database, with the settings there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn new(database: Database, tracker: Arc<Tracker>) -> db::Result<Members> {
+        let settings = database.read_now(Settings::load)?;
+        let settings = ArcSwap::from_pointee(settings);
+        Ok(Members { database, hashing: Hashing::default(), tracker, settings })
+    }
+
+    /// The settings at the moment.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Takes up settings that were saved, and has the tracker obey them from its next answer on.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn reload_settings(&self) -> db::Result<()> {
+        let settings = self.database.read(Settings::load).await?;
+        if let Some(registered) = self.registered() {
+            registered.set_open(settings.is_on(db::settings::OPEN_TRACKER));
+        }
+        self.settings.store(Arc::new(settings));
+        Ok(())
+    }
+
+    /// The torrents that the tracker answers for. To be changed once the database has been, and
+    /// not before: a change that is not kept is none.
+    pub fn registered(&self) -> Option<&Registered> {
+        self.tracker.admission().registered()
+    }
+}
