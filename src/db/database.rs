@@ -115,6 +115,30 @@ impl Database {
         off_the_answering_threads(move || this.write_now(work)).await
     }
 
+    /// As [`Database::write`], and once it is kept `after` is called, before anybody else may
+    /// write: what is in memory changes in the order of what is in the file. It is called also if
+    /// whoever waits for this goes away.
+    ///
+    /// # Errors
+    /// What `work` says, or that the file cannot be written.
+    pub async fn write_and<T, E, F, G>(&self, work: F, after: G) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> std::result::Result<T, E> + Send + 'static,
+        G: FnOnce(&T) + Send + 'static,
+    {
+        let _turn = self.inner.writers.acquire().await;
+        let this = self.clone();
+        off_the_answering_threads(move || {
+            let mut writer = unpoisoned(&this.inner.writer);
+            let result = in_transaction(&mut writer, work)?;
+            after(&result);
+            Ok(result)
+        })
+        .await
+    }
+
     /// As [`Database::read`], on a thread that may wait.
     ///
     /// # Errors
@@ -143,12 +167,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let mut writer = unpoisoned(&self.inner.writer);
-        // Dropped without a commit, also by a panic, it is undone.
-        let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&tx)?;
-        tx.commit()?;
-        Ok(result)
+        in_transaction(&mut unpoisoned(&self.inner.writer), work)
     }
 
     /// Lends out the connection that writes, for what is no transaction: to fill the file with
@@ -156,6 +175,17 @@ impl Database {
     pub fn with_writer<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
         work(&mut unpoisoned(&self.inner.writer))
     }
+}
+
+fn in_transaction<T, E: From<rusqlite::Error>>(
+    writer: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    // Dropped without a commit, also by a panic, it is undone.
+    let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&tx)?;
+    tx.commit()?;
+    Ok(result)
 }
 
 /// What a panic has left of a transaction is undone by then, so the connection is as good as ever.

@@ -187,6 +187,36 @@ pub fn metainfo(conn: &Connection, torrent_id: i64) -> Result<Option<Vec<u8>>> {
         .map(Option::flatten)
 }
 
+/// Whether the .torrent was kept.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn has_metainfo(conn: &Connection, torrent_id: i64) -> Result<bool> {
+    conn.prepare_cached("select metainfo is not null from torrent_contents where torrent_id = ?1")?
+        .query_row([torrent_id], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Takes all torrents of a member out, as [`delete`] does one; gives their hashes.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete_all_of(
+    conn: &Connection,
+    uploader_id: i64,
+    removal: u8,
+    now: i64,
+) -> Result<Vec<Identity>> {
+    let mut statement =
+        conn.prepare_cached(&format!("select {COLUMNS} where t.uploader_id = ?1"))?;
+    let torrents: Vec<_> = statement.query_map([uploader_id], read)?.collect::<Result<_>>()?;
+    for torrent in &torrents {
+        delete(conn, torrent, removal, now)?;
+    }
+    Ok(torrents.into_iter().map(|torrent| torrent.identity).collect())
+}
+
 /// Takes a torrent out with all that belongs to it, and keeps why, by the number of a removal.
 /// Tells whether it was there.
 ///

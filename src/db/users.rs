@@ -1,6 +1,8 @@
 //! Accounts.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -214,20 +216,66 @@ pub fn set_password(conn: &Connection, user_id: i64, password_hash: &str, now: i
     Ok(())
 }
 
+/// That an account has signed in from an address in the time that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// From where.
+    pub ip: IpAddr,
+    /// Who.
+    pub user_id: i64,
+    /// What the account is called.
+    pub username: String,
+    /// Whether the account is in use and lets its activity be linked.
+    pub is_eligible: bool,
+}
+
+/// What belongs to one household: an IPv4 address itself, or the /64 of an IPv6 one.
+pub fn household(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Who has signed in since then from the households of these addresses.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn sign_ins(conn: &Connection, ips: &[IpAddr], since: i64) -> Result<Vec<SignIn>> {
+    let households: BTreeSet<_> = ips.iter().map(|ip| household(*ip)).collect();
+    let mut statement = conn.prepare_cached(
+        "select distinct h.ip, u.user_id, u.username,
+             u.link_torrent_activity and not u.is_disabled
+         from login_history h join users u using (user_id)
+         where h.household = ?1 and h.logged_in_at >= ?2",
+    )?;
+    let mut found = Vec::new();
+    for household in households {
+        let mut rows = statement.query(params![household.to_string(), since])?;
+        while let Some(row) = rows.next()? {
+            let ip: String = row.get(0)?;
+            let Ok(ip) = ip.parse() else { continue };
+            let (user_id, username, is_eligible) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            found.push(SignIn { ip, user_id, username, is_eligible });
+        }
+    }
+    Ok(found)
+}
+
 /// Writes a successful sign-in down; of each account the newest 20 are kept.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn signed_in(conn: &Connection, user_id: i64, ip: &str, now: i64) -> Result<()> {
+pub fn signed_in(conn: &Connection, user_id: i64, ip: IpAddr, now: i64) -> Result<()> {
     conn.prepare_cached(
         "update users set last_login_at = ?2, last_seen_at = ?2, login_count = login_count + 1
          where user_id = ?1",
     )?
     .execute(params![user_id, now])?;
     conn.prepare_cached(
-        "insert into login_history (user_id, ip, logged_in_at) values (?1, ?2, ?3)",
+        "insert into login_history (user_id, ip, household, logged_in_at) values (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![user_id, ip, now])?;
+    .execute(params![user_id, ip.to_string(), household(ip).to_string(), now])?;
     conn.prepare_cached(
         "delete from login_history where user_id = ?1 and login_id not in (
              select login_id from login_history where user_id = ?1
@@ -298,7 +346,7 @@ pub(crate) mod tests {
         let conn = open();
         let ann = add(&conn, "ann", Role::Basic);
         for now in 0..25 {
-            signed_in(&conn, ann, "192.0.2.1", now).unwrap();
+            signed_in(&conn, ann, "192.0.2.1".parse().unwrap(), now).unwrap();
         }
         let sql = "select count(*), min(logged_in_at) from login_history";
         let kept: (i64, i64) =

@@ -3,8 +3,15 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
+
 use crate::clock;
-use crate::db::torrents::snapshots::Snapshot;
+use crate::db::events::{self, Event};
+use crate::db::settings::{
+    PEER_QUERY_ENABLED, PEER_QUERY_RETRIES, PEER_QUERY_RETRY_WAIT_SECS, PEER_QUERY_TRACKER,
+};
+use crate::db::torrents::snapshots::{self, Snapshot};
+use crate::db::{self, Database};
 use crate::protocol::metainfo::Identity as Torrent;
 use crate::query::Client;
 use crate::query::identity::Identity;
@@ -12,6 +19,8 @@ use crate::query::question::{Question, Reach, Scrape, Settings};
 use crate::query::retry::{self, Rules};
 use crate::query::target::Target;
 
+/// Time between two looks for a request.
+const PERIOD: Duration = Duration::from_secs(1);
 /// For one attempt, everything included.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest reason of a failure that is kept for members, in characters.
@@ -36,6 +45,61 @@ impl Default for Patience {
 /// does not reach into the network behind the server unless that is what `reach` says.
 pub fn settings(reach: Reach) -> Settings {
     Settings { timeout: TIMEOUT, reach, ..Settings::default() }
+}
+
+/// Takes the requests of members, the oldest first, one at a time, for as long as that is switched
+/// on. What was asked for before a restart is asked after it.
+pub async fn run(database: Database) {
+    let client = match Client::new(settings(Reach::PublicOnly)) {
+        Ok(client) => client,
+        Err(failure) => {
+            return tracing::error!("no other tracker can be asked: {}", failure.message);
+        }
+    };
+    let mut ticks = tokio::time::interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = take_next(&database, &client).await {
+            tracing::error!(%error, "what another tracker says cannot be written down");
+        }
+    }
+}
+
+/// Takes the oldest request, where there is one; tells whether there was.
+///
+/// # Errors
+/// When the database cannot be used; the request waits.
+pub async fn take_next(database: &Database, client: &Client) -> db::Result<bool> {
+    let look = |conn: &db::Connection| -> db::Result<_> {
+        let settings = db::settings::Settings::load(conn)?;
+        let is_on = settings.is_on(PEER_QUERY_ENABLED);
+        Ok((if is_on { snapshots::next(conn)? } else { None }, settings))
+    };
+    let (Some((torrent_id, torrent)), settings) = database.read(look).await? else {
+        return Ok(false);
+    };
+    let secs = settings.number(PEER_QUERY_RETRY_WAIT_SECS).unsigned_abs();
+    let attempts = u32::try_from(settings.number(PEER_QUERY_RETRIES)).unwrap_or(1);
+    let patience = Patience { attempts, pause: Duration::from_secs(secs) };
+    let said = ask(client, settings.text(PEER_QUERY_TRACKER), torrent, patience).await;
+    let finish = move |tx: &db::Transaction<'_>| -> db::Result<()> {
+        let now = clock::unix_secs().cast_signed();
+        snapshots::finish(tx, torrent_id, now, &said)?;
+        let Ok(said) = said else { return Ok(()) };
+        let detail = format!("{} seeders, {} leechers", said.seeders, said.leechers);
+        let target = torrent.info_hashes().next().map(|hash| hash.to_string());
+        let event = Event {
+            actor: "system",
+            action: "update_peer_stats",
+            target: &target.unwrap_or_default(),
+            detail: &detail,
+            ..Event::default()
+        };
+        events::insert(tx, now, &event)
+    };
+    database.write(finish).await?;
+    Ok(true)
 }
 
 /// What `tracker` says of `torrent`, by its v1 hash where it has one.

@@ -2,10 +2,11 @@
 //! that logs its cause.
 
 use askama::Template;
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::page;
 use crate::db;
 
 /// Why there is no page.
@@ -33,9 +34,18 @@ pub enum Error {
     Render(askama::Error),
 }
 
-/// Answers what no route matches.
-pub async fn not_found() -> Error {
-    Error::NotFound
+/// Answers what no route matches. Within the members' site a slash at the end means nothing.
+///
+/// # Errors
+/// [`Error::NotFound`], but for such a slash.
+pub async fn not_found(method: Method, uri: Uri) -> Result<Response, Error> {
+    let path = uri.path();
+    let without = path.trim_end_matches('/');
+    if method != Method::GET || without == path || !path.starts_with("/manage/") {
+        return Err(Error::NotFound);
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(page::go(&format!("{without}{query}")))
 }
 
 /// Answers a method that a route does not have. The router adds `Allow`.
@@ -114,7 +124,7 @@ impl Error {
             }
             Error::Busy => "Nothing has changed. Trying again in a moment will help.",
             Error::Database(_) | Error::Render(_) => {
-                "The page could not be put together, and nothing has changed. Trying again may help."
+                "The page could not be put together. Nothing has changed. Trying again may help."
             }
         };
         text.to_owned()

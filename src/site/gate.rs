@@ -84,7 +84,11 @@ pub async fn gate(
     }
     note(&members, rule, caller.member.as_ref(), now).await?;
     let request = with_form(rule, request, caller).await?;
-    let mut response = next.run(request).await;
+    let mut response = match rule.brings {
+        // Whoever hangs up in the midst of what a form does leaves nothing half done.
+        Brings::Form => tokio::spawn(next.run(request)).await.map_err(|_| Error::Busy)?,
+        Brings::Nothing | Brings::Files => next.run(request).await,
+    };
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Some(guest) = guest {

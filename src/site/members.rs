@@ -52,8 +52,8 @@ impl Members {
         Ok(())
     }
 
-    /// The torrents that the tracker answers for. To be changed once the database has been, and
-    /// not before: a change that is not kept is none.
+    /// The torrents that the tracker answers for. To be changed by `Database::write_and`, once the
+    /// database has been: a change that is not kept is none.
     pub fn registered(&self) -> Option<&Registered> {
         self.tracker.admission().registered()
     }

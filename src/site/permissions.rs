@@ -54,7 +54,6 @@ const fn page(path: &'static str, who: Who) -> Rule {
     Rule { method: Method::GET, path, who, brings: Brings::Nothing, gets: Gets::Page }
 }
 
-#[allow(dead_code)] // until a row uses it
 const fn fetch(path: &'static str, who: Who) -> Rule {
     Rule { method: Method::GET, path, who, brings: Brings::Nothing, gets: Gets::Other }
 }
@@ -63,7 +62,6 @@ const fn form(path: &'static str, who: Who) -> Rule {
     Rule { method: Method::POST, path, who, brings: Brings::Form, gets: Gets::Other }
 }
 
-#[allow(dead_code)] // until a row uses it
 const fn files(path: &'static str, who: Who) -> Rule {
     Rule { method: Method::POST, path, who, brings: Brings::Files, gets: Gets::Other }
 }
@@ -88,6 +86,12 @@ pub const RULES: &[Rule] = &[
     // Torrents.
     page("/manage/dashboard", BASIC),
     page("/manage/search", BASIC),
+    files("/manage/upload", BASIC),
+    page("/manage/torrent/{info_hash}", BASIC),
+    fetch("/manage/torrent/{info_hash}/download", BASIC),
+    form("/manage/delete-torrent", BASIC),
+    form("/manage/delete-all-torrents-user", BASIC),
+    form("/manage/torrent/update-peers", BASIC),
     // Administration.
 ];
 

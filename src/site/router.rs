@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use super::account::login;
 use super::error::{method_not_allowed, not_found};
 use super::gate::gate;
-use super::torrents::browse;
+use super::torrents::{browse, change, detail, upload};
 use super::{Site, announce, assets, fixed, headers, metrics, stats};
 
 /// The whole site. HEAD is answered wherever GET is; any other method gets 405 with `Allow`, any
@@ -46,5 +46,11 @@ fn members(site: &Site) -> Router<Site> {
         // Torrents.
         .route("/manage/dashboard", get(browse::dashboard))
         .route("/manage/search", get(browse::find))
+        .route("/manage/upload", post(upload::upload))
+        .route("/manage/torrent/{info_hash}", get(detail::show))
+        .route("/manage/torrent/{info_hash}/download", get(detail::download))
+        .route("/manage/delete-torrent", post(change::delete))
+        .route("/manage/delete-all-torrents-user", post(change::delete_all_of))
+        .route("/manage/torrent/update-peers", post(change::ask_elsewhere))
         .route_layer(from_fn_with_state(site.clone(), gate))
 }

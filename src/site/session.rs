@@ -62,7 +62,7 @@ impl Token {
         hex(&digest[..16])
     }
 
-    /// Has a browser keep it under `name`. `Lax`, so that a link from elsewhere finds one signed in.
+    /// Has a browser keep it under `name`. `Lax`: a link from elsewhere finds one signed in.
     pub fn set(&self, name: &str) -> HeaderValue {
         let Token(token) = self;
         cookie(&format!("{name}={token}; Max-Age={LASTS_SECS}"))

@@ -33,8 +33,8 @@ impl Site {
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none.
-    pub fn members(&self) -> Result<&Members, Error> {
-        self.members.as_deref().ok_or(Error::NotFound)
+    pub fn members(&self) -> Result<&Arc<Members>, Error> {
+        self.members.as_ref().ok_or(Error::NotFound)
     }
 }
 

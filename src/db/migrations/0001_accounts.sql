@@ -70,11 +70,13 @@ create table login_history (
     login_id     integer primary key,
     user_id      integer not null references users (user_id) on delete cascade,
     ip           text    not null,
+    -- The address itself, or the /64 of an IPv6 one: see db::users::household.
+    household    text    not null,
     logged_in_at integer not null
 ) strict;
 
 create index login_history_of on login_history (user_id, logged_in_at);
-create index login_history_from on login_history (ip, logged_in_at);
+create index login_history_from on login_history (household, logged_in_at);
 
 -- Wrong passwords for an account from a network (a /24, or a /56 of IPv6), until a right one.
 create table login_failures (

@@ -122,7 +122,8 @@ pub async fn sign_in(
     let token = Token::random().ok_or(Error::Busy)?;
     let token_hash = token.hash();
     let before = caller.member.as_ref().map(|member| (member.session.session_id, member.user_id()));
-    let (ip, user_agent) = (caller.ip.to_string(), caller.user_agent.clone());
+    let (from, user_agent) = (caller.ip, caller.user_agent.clone());
+    let ip = from.to_string();
     let begin = move |tx: &db::Transaction<'_>| -> db::Result<()> {
         let now = clock::unix_secs().cast_signed();
         if let Some((session_id, user_id)) = before {
@@ -130,7 +131,7 @@ pub async fn sign_in(
         }
         let new = NewSession { user_id, token_hash, ip: &ip, user_agent: &user_agent, now };
         sessions::insert(tx, &new)?;
-        users::signed_in(tx, user_id, &ip, now)?;
+        users::signed_in(tx, user_id, from, now)?;
         let event = Event {
             actor_id: Some(user_id),
             actor: &username,

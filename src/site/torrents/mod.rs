@@ -1,5 +1,7 @@
 //! Torrents that members register, list, find and take away.
 //!
+//! - [`upload`]: `POST /manage/upload`.
+//! - [`detail`]: one torrent, as it is asked for; [`change`]: what is done to it.
 //! - [`reception`]: an upload, read file by file as it comes in.
 //! - [`register`]: from a file of it to a row.
 //! - [`summary`]: what became of each file of it.
@@ -11,6 +13,8 @@
 //! - [`pager`]: the way from page to page.
 
 pub mod browse;
+pub mod change;
+pub mod detail;
 pub mod list;
 pub mod pager;
 pub mod reception;
@@ -21,6 +25,7 @@ pub mod summary;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+pub mod upload;
 
 use time::OffsetDateTime;
 

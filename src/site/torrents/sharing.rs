@@ -5,20 +5,9 @@
 //! still counts as somebody: otherwise opting out would pin one's own doings on a neighbour.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-/// That an account has signed in from an address in the time that counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignIn {
-    /// From where.
-    pub ip: IpAddr,
-    /// Who.
-    pub user_id: i64,
-    /// What the account is called.
-    pub username: String,
-    /// Whether the account is in use and lets its activity be linked.
-    pub is_eligible: bool,
-}
+use crate::db::users::{SignIn, household as network};
 
 /// The members behind `live` addresses, each with seconds since it was last seen: name, and the
 /// least of these seconds, the last seen first.
@@ -42,14 +31,6 @@ pub fn members(live: &[(IpAddr, u32)], sign_ins: &[SignIn]) -> Vec<(String, u32)
     let mut members: Vec<_> = members.into_values().collect();
     members.sort_unstable();
     members.into_iter().map(|(age, name)| (name.to_owned(), age)).collect()
-}
-
-/// An IPv4 address itself, or the /64 of an IPv6 one, which belongs to one household.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-    }
 }
 
 /// Seconds as a while ago: `just now`, `5m ago`, `2h 3m ago`, `1d 4h ago`.

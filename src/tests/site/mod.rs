@@ -3,9 +3,11 @@
 //!
 //! - [`permissions`]: every row of the table, for every role.
 //! - [`sign_in`]: coming in and going out.
+//! - [`torrents`]: a torrent from its upload to its end.
 
 mod permissions;
 mod sign_in;
+mod torrents;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,7 +42,6 @@ const PASSWORD: &str = "Correct-Horse-9!";
 struct TestSite {
     router: Router,
     members: Arc<Members>,
-    #[expect(dead_code, reason = "for tests of torrents")]
     swarms: Arc<Swarms>,
     _folder: TempDir,
 }

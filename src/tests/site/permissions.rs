@@ -15,16 +15,15 @@ fn path(rule: &Rule) -> String {
     rule.path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
+const MULTIPART_HEAD: &str = "--b\r\nContent-Disposition: form-data; name=\"_csrf\"\r\n\r\n";
+
 async fn ask(browser: &mut Browser<'_>, rule: &Rule) -> Answer {
     let path = path(rule);
     match rule.brings {
         Brings::Nothing => browser.get(&path).await,
         Brings::Form => browser.post(&path, &[]).await,
         Brings::Files => {
-            let body = format!(
-                "--b\r\nContent-Disposition: form-data; name=\"_csrf\"\r\n\r\n{}\r\n--b--\r\n",
-                browser.csrf()
-            );
+            let body = format!("{MULTIPART_HEAD}{}\r\n--b--\r\n", browser.csrf());
             let kind = "multipart/form-data; boundary=b";
             browser.send(Method::POST, &path, kind, body.into_bytes()).await
         }
@@ -67,9 +66,7 @@ async fn every_form_wants_its_token() {
             let (kind, body) = match rule.brings {
                 Brings::Files => (
                     "multipart/form-data; boundary=b",
-                    format!(
-                        "--b\r\nContent-Disposition: form-data; name=\"_csrf\"\r\n\r\n{csrf}\r\n--b--\r\n"
-                    ),
+                    format!("{MULTIPART_HEAD}{csrf}\r\n--b--\r\n"),
                 ),
                 _ => ("application/x-www-form-urlencoded", format!("_csrf={csrf}")),
             };
@@ -85,8 +82,17 @@ async fn every_form_wants_its_token() {
 async fn nothing_is_reached_beside_the_table() {
     let site = TestSite::new();
     let mut owner = site.member("owner", Role::Super);
-    for path in ["/manage/", "/manage/nothing", "/manage/login", "/manage/logout"] {
+    for path in ["/manage/nothing", "/manage/login", "/manage/logout"] {
         let status = owner.get(path).await.status.as_u16();
         assert!([404, 405].contains(&status), "{path}: {status}");
     }
+}
+
+#[tokio::test]
+async fn slash_at_the_end_means_nothing() {
+    let site = TestSite::new();
+    let mut ann = site.member("ann", Role::Basic);
+    ann.get("/manage/search/?q=a").await.assert_leads_to("/manage/search?q=a");
+    ann.get("/manage/").await.assert_leads_to("/manage");
+    assert_eq!(ann.get("/nothing/").await.status, 404);
 }
