@@ -155,6 +155,9 @@ impl Server {
             web.spawn(jobs::renew_certificate::run(certificate, PERIOD));
         }
         web.spawn(jobs::reload_lists::run(lists.clone(), PERIOD));
+        if let Some(database) = &database {
+            members::seed_trackers(database, &config, &announce_ports(&addresses))?;
+        }
         let tracker = &shared.tracker;
         let members = database.map(|database| members::site(database, tracker)).transpose()?;
         if let Some(members) = &members {

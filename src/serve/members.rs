@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::owner;
-use crate::config;
+use crate::config::{self, Config};
 use crate::db::settings::{self, Settings};
 use crate::db::{self, Database};
 use crate::jobs;
@@ -29,6 +29,19 @@ pub fn registering(tracker: Tracker, database: Option<&Database>) -> Result<Trac
     };
     let registered = database.read_now(load).map_err(|error| unread(database, &error))?;
     Ok(tracker.registering(registered))
+}
+
+/// Has magnet links name this tracker, where they name none yet.
+pub fn seed_trackers(
+    database: &Database,
+    config: &Config,
+    ports: &[(&str, u16)],
+) -> Result<(), StartError> {
+    let host = config.web.public_host.as_deref().unwrap_or("localhost");
+    let url = |(scheme, port): &(&str, u16)| format!("{scheme}://{host}:{port}/announce");
+    let urls: Vec<_> = ports.iter().map(url).collect();
+    let seed = |tx: &db::Transaction<'_>| db::magnet_trackers::seed(tx, &urls);
+    database.write_now(seed).map_err(|error| unread(database, &error))
 }
 
 /// The site over its database.

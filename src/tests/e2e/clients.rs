@@ -171,7 +171,7 @@ impl Transfer<'_> {
     }
 }
 
-fn info(file: &[u8]) -> Vec<u8> {
+pub fn info(file: &[u8]) -> Vec<u8> {
     let mut info = b"d6:length".to_vec();
     write_int(&mut info, file.len() as u64);
     info.extend_from_slice(b"4:name4:file12:piece length");
@@ -225,7 +225,7 @@ fn aria2(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> Comma
 }
 
 /// libtorrent, with `torrent` to seed from `folder` or to fetch into it.
-fn libtorrent(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> Command {
+pub fn libtorrent(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> Command {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/e2e/libtorrent_client.py");
     let mut command = Command::new("/usr/bin/python3");
     command
@@ -237,13 +237,13 @@ fn libtorrent(torrent: &Path, folder: &Path, ip: IpAddr, certificate: &Path) -> 
 }
 
 /// A client that runs; killed when dropped. What it said is shown when its test fails.
-struct Running {
+pub struct Running {
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
-    fn start(command: &mut Command, package: &str, log: PathBuf) -> Running {
+    pub fn start(command: &mut Command, package: &str, log: PathBuf) -> Running {
         let output = File::create(&log).unwrap();
         let child = command
             .stdout(output.try_clone().unwrap())
@@ -254,7 +254,7 @@ impl Running {
     }
 
     /// Asks it to take leave.
-    fn interrupt(&self) {
+    pub fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 }

@@ -4,12 +4,14 @@ mod browser;
 mod clients;
 mod doctor;
 mod epoll;
+mod members;
 mod metrics;
 mod page;
 mod query;
 mod snapshots;
 mod tight;
 mod uring;
+mod webdriver;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

@@ -1,0 +1,189 @@
+//! The members' site from the first start of a server to a member's torrent that a real client
+//! announces, in a real browser.
+
+use std::fs;
+
+use fantoccini::{Client, Locator};
+use sha1::{Digest, Sha1};
+
+use super::clients::{Running, info, libtorrent};
+use super::webdriver::{Driver, LOOKS, log, run, screenshot, take_on, text};
+use super::*;
+use crate::config;
+use crate::protocol::bencode::write_bytes;
+
+const PASSWORD: &str = "Correct-Horse-9!";
+
+/// A tracker with a members' site that belongs to `owner`.
+fn server() -> TestServer {
+    TestServer::with(|config| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        config.web.https_port = Some(0);
+        config.web.public_host = Some("127.0.0.1".to_owned());
+        config.members = Some(config::Members {
+            db: folder.join("site.db"),
+            owner: "owner".to_owned(),
+            owner_password: Some(PASSWORD.to_owned()),
+            https_port: None,
+            http_port: None,
+        });
+    })
+}
+
+/// A page, as a browser sees it, for as long as a test looks.
+struct Site<'a> {
+    browser: &'a Client,
+    origin: String,
+}
+
+impl Site<'_> {
+    async fn goto(&self, path: &str) {
+        self.browser.goto(&format!("{}{path}", self.origin)).await.unwrap();
+    }
+
+    async fn path(&self) -> String {
+        self.browser.current_url().await.unwrap().path().to_owned()
+    }
+
+    async fn fill(&self, css: &str, text: &str) {
+        let field = self.browser.find(Locator::Css(css)).await;
+        field.unwrap_or_else(|error| panic!("{css}: {error}")).send_keys(text).await.unwrap();
+    }
+
+    /// Clicks, and waits for the page that comes.
+    async fn click(&self, css: &str) {
+        run(self.browser, "window.isOld = true").await;
+        let button = self.browser.find(Locator::Css(css)).await;
+        button.unwrap_or_else(|error| panic!("{css}: {error}")).click().await.unwrap();
+        let start = Instant::now();
+        while run(
+            self.browser,
+            "return window.isOld === true || document.readyState !== 'complete'",
+        )
+        .await
+            == true
+        {
+            assert!(start.elapsed() < PATIENCE, "{css} leads nowhere");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn sign_in(&self, username: &str) {
+        self.goto("/manage").await;
+        self.fill("[name=username]", username).await;
+        self.fill("[name=password]", PASSWORD).await;
+        self.click("main form button").await;
+        assert_eq!(self.path().await, "/manage/dashboard", "{}", text(self.browser, "main").await);
+    }
+
+    /// Takes a picture in every theme and width; nothing is wider than the screen.
+    async fn look(&self, name: &str) {
+        for look in LOOKS {
+            take_on(self.browser, look, 900).await;
+            let size = "const page = document.documentElement;
+                 return [page.scrollWidth, page.clientWidth, page.scrollHeight]";
+            let size = run(self.browser, size).await;
+            assert_eq!(size[0], size[1], "{name}, {}: no scrolling sideways", look.name);
+            take_on(self.browser, look, size[2].as_u64().unwrap().min(4_000) as u32).await;
+            screenshot(self.browser, &format!("members-{name}-{}", look.name)).await;
+        }
+        take_on(self.browser, LOOKS[0], 900).await;
+    }
+}
+
+#[test]
+fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted() {
+    let server = server();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let driver = Driver::start();
+        let browser = driver.browser().await;
+        let port = server.addresses().web_https[0].port();
+        let site = Site { browser: &browser, origin: format!("https://127.0.0.1:{port}") };
+        site.goto("/manage").await;
+        site.look("sign-in").await;
+        site.sign_in("owner").await;
+        site.look("dashboard-empty").await;
+        share(&server, &site).await;
+        let complaints = log(&browser, "browser").await;
+        let complaints: Vec<_> = complaints
+            .iter()
+            .filter(|entry| !entry["message"].as_str().unwrap().contains("404"))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        browser.close().await.unwrap();
+    });
+}
+
+/// Uploads a torrent, finds it, has libtorrent seed it, sees the seeder on its page, and deletes it.
+async fn share(server: &TestServer, site: &Site<'_>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = vec![0; 200_003];
+    fastrand::fill(&mut content);
+    let info = info(&content);
+    let info_hash = InfoHash(Sha1::digest(&info).into());
+    let file = folder.path().join("walrus.torrent");
+    let mut metainfo = b"d8:announce".to_vec();
+    write_bytes(&mut metainfo, b"http://elsewhere.example/secret");
+    metainfo.extend([b"4:info", &info[..], b"e"].concat());
+    fs::write(&file, metainfo).unwrap();
+
+    site.fill("[name=torrent]", file.to_str().unwrap()).await;
+    site.click(".upload button").await;
+    assert!(text(site.browser, "#summary").await.contains("1 registered"));
+    site.look("summary").await;
+    site.goto("/manage/search").await;
+    site.fill("#q", "file").await;
+    site.click(".finder button").await;
+    site.look("search").await;
+    site.click(".torrents .name a").await;
+    assert_eq!(site.path().await, format!("/manage/torrent/{info_hash}"));
+    site.look("torrent").await;
+    let copied = "return document.querySelector('[data-copy^=magnet]').dataset.copy";
+    let magnet = run(site.browser, copied).await;
+    let magnet = magnet.as_str().unwrap();
+    let udp = server.addresses().udp[0].port();
+    assert!(magnet.contains(&format!("btih:{info_hash}")), "{magnet}");
+    assert!(magnet.contains(&format!("tr=udp%3A%2F%2F127.0.0.1%3A{udp}%2Fannounce")), "{magnet}");
+
+    let torrent = folder.path().join("fetched.torrent");
+    fs::write(
+        &torrent,
+        fetch(server, site, &format!("/manage/torrent/{info_hash}/download")).await,
+    )
+    .unwrap();
+    let seeder = folder.path().join("seeder");
+    fs::create_dir(&seeder).unwrap();
+    fs::write(seeder.join("file"), &content).unwrap();
+    let ip = "127.0.0.1".parse().unwrap();
+    let mut command = libtorrent(&torrent, &seeder, ip, &server.folder.path().join("cert.pem"));
+    let client = Running::start(&mut command, "python3-libtorrent", folder.path().join("log"));
+    let start = Instant::now();
+    while text(site.browser, "[data-seeders]").await != "1" {
+        assert!(start.elapsed() < 3 * PATIENCE, "the seeder is not shown");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        site.goto(&format!("/manage/torrent/{info_hash}")).await;
+    }
+    client.interrupt();
+
+    run(site.browser, "document.querySelector('.danger').open = true").await;
+    site.click(".danger .button-danger").await;
+    assert!(text(site.browser, ".flash").await.contains("registered no more"));
+    let announce = format!(
+        "/announce?info_hash={}&peer_id=-XX0000-000000000000&port=6881&left=0",
+        url::form_urlencoded::byte_serialize(&info_hash.0).collect::<String>()
+    );
+    let refusal = server.get(&announce).failure().expect("it is refused");
+    assert!(refusal.contains("not registered: removed by its uploader"), "{refusal}");
+}
+
+/// What is at a path for whoever is signed in in the browser.
+async fn fetch(server: &TestServer, site: &Site<'_>, path: &str) -> Vec<u8> {
+    let cookie = site.browser.get_named_cookie("__Host-wksession").await.unwrap();
+    let fields = format!("Cookie: {}={}\r\n", cookie.name(), cookie.value());
+    let pem = server.folder.path().join("cert.pem");
+    let mut stream = tls_stream(connect(server.addresses().web_https[0]), &pem);
+    let response = ask(&mut stream, path, &fields);
+    assert_eq!(response.status, 200);
+    response.body
+}
