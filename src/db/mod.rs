@@ -6,20 +6,24 @@
 //! - [`database`]: the file, one that writes and several that read.
 //! - [`migrations`]: from an empty file, or any earlier one, to the present tables.
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
+//! - [`user_list`], [`moderation`], [`allowlist`]: accounts as the staff sees and changes them.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
 //! - [`magnet_trackers`]: what magnet links name.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
 
+pub mod allowlist;
 pub mod database;
 pub mod events;
 pub mod magnet_trackers;
 pub mod migrations;
+pub mod moderation;
 pub mod search;
 pub mod sessions;
 pub mod settings;
 pub mod torrents;
+pub mod user_list;
 pub mod users;
 
 pub use database::{Database, OpenError};
@@ -30,4 +34,17 @@ pub fn is_busy(error: &Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
     let code = error.sqlite_error_code();
     code.is_some_and(|code| [DatabaseBusy, DatabaseLocked, DiskFull].contains(&code))
+}
+
+/// The pattern of `like … escape '\'` for what contains `text`, whatever signs are in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if ['%', '_', '\\'].contains(&c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -35,6 +35,7 @@ create table users (
 
 create unique index users_super on users (role) where role = 3;
 create index users_by_role on users (role, username);
+create index users_disabled on users (username) where is_disabled = 1;
 
 -- How many there are, to page through a hundred thousand without counting them.
 create table user_counts (only integer primary key check (only = 0), users integer not null) strict;
