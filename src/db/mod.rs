@@ -6,6 +6,7 @@
 //! - [`database`]: the file, one that writes and several that read.
 //! - [`migrations`]: from an empty file, or any earlier one, to the present tables.
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
+//! - [`login_failures`]: wrong passwords; [`invites`]: ways in.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
 //! - [`magnet_trackers`]: what magnet links name.
@@ -14,6 +15,8 @@
 
 pub mod database;
 pub mod events;
+pub mod invites;
+pub mod login_failures;
 pub mod magnet_trackers;
 pub mod migrations;
 pub mod search;

@@ -1,10 +1,12 @@
 //! The members' site through its router, without a socket: a file of SQLite, the real tracker, and
 //! browsers that keep a cookie.
 //!
+//! - [`accounts`]: new ones, one's own, and what others see.
 //! - [`permissions`]: every row of the table, for every role.
 //! - [`sign_in`]: coming in and going out.
 //! - [`torrents`]: a torrent from its upload to its end.
 
+mod accounts;
 mod permissions;
 mod sign_in;
 mod torrents;
