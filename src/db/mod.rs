@@ -6,6 +6,7 @@
 //! - [`database`]: the file, one that writes and several that read.
 //! - [`migrations`]: from an empty file, or any earlier one, to the present tables.
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
+//! - [`login_failures`]: wrong passwords; [`invites`]: ways in.
 //! - [`user_list`], [`moderation`], [`allowlist`]: accounts as the staff sees and changes them.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
@@ -16,6 +17,8 @@
 pub mod allowlist;
 pub mod database;
 pub mod events;
+pub mod invites;
+pub mod login_failures;
 pub mod magnet_trackers;
 pub mod migrations;
 pub mod moderation;

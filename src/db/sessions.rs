@@ -38,6 +38,38 @@ pub struct NewSession<'a> {
     pub now: i64,
 }
 
+/// A session, as its account sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are documented in the migration")]
+pub struct Open {
+    pub session_id: i64,
+    pub created_at: i64,
+    pub last_seen_at: i64,
+    pub ip: String,
+    pub user_agent: String,
+}
+
+/// The sessions of an account that last, the last used first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn open(conn: &Connection, user_id: i64, now: i64) -> Result<Vec<Open>> {
+    conn.prepare_cached(
+        "select session_id, created_at, last_seen_at, ip, user_agent from sessions
+         where user_id = ?1 and expires_at > ?2 order by last_seen_at desc, session_id desc",
+    )?
+    .query_map([user_id, now], |row| {
+        Ok(Open {
+            session_id: row.get(0)?,
+            created_at: row.get(1)?,
+            last_seen_at: row.get(2)?,
+            ip: row.get(3)?,
+            user_agent: row.get(4)?,
+        })
+    })?
+    .collect()
+}
+
 /// Begins a session.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -115,6 +115,39 @@ fn read(row: &Row<'_>) -> Result<User> {
     })
 }
 
+/// What a member chooses; the columns are documented in the migration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are documented in the migration")]
+#[expect(clippy::struct_excessive_bools, reason = "a member's choices are bools")]
+pub struct Choices {
+    pub allow_dms: bool,
+    pub show_online: bool,
+    pub bounty_alerts: bool,
+    pub link_torrent_activity: bool,
+    pub allow_follow_visibility: bool,
+}
+
+/// Keeps what a member has chosen.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn choose(conn: &Connection, user_id: i64, choices: &Choices) -> Result<()> {
+    conn.prepare_cached(
+        "update users set allow_dms = ?2, show_online = ?3, bounty_alerts = ?4,
+             link_torrent_activity = ?5, allow_follow_visibility = ?6
+         where user_id = ?1",
+    )?
+    .execute(params![
+        user_id,
+        choices.allow_dms,
+        choices.show_online,
+        choices.bounty_alerts,
+        choices.link_torrent_activity,
+        choices.allow_follow_visibility
+    ])?;
+    Ok(())
+}
+
 /// An account to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
@@ -132,7 +165,7 @@ pub struct NewUser<'a> {
     pub now: i64,
 }
 
-/// Makes an account; `None` when its name is taken, in whatever case.
+/// Makes an account; `None` when its name is taken, or was once, in whatever case.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -140,7 +173,9 @@ pub fn insert(conn: &Connection, new: &NewUser<'_>) -> Result<Option<i64>> {
     let inserted = conn
         .prepare_cached(
             "insert into users (username, password_hash, role, created_how, created_by, created_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6) on conflict (username) do nothing",
+             select ?1, ?2, ?3, ?4, ?5, ?6
+             where not exists (select 1 from retired_names where username = ?1)
+             on conflict (username) do nothing",
         )?
         .execute(params![
             new.username,
@@ -237,6 +272,15 @@ pub fn household(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What belongs to one customer of a provider, as rate limits have it: the /24 of an IPv4 address,
+/// or the /56 of an IPv6 one.
+pub fn network(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => format!("{}/24", Ipv4Addr::from_bits(ip.to_bits() >> 8 << 8)),
+        IpAddr::V6(ip) => format!("{}/56", Ipv6Addr::from_bits(ip.to_bits() >> 72 << 72)),
+    }
+}
+
 /// Who has signed in since then from the households of these addresses.
 ///
 /// # Errors
@@ -273,9 +317,10 @@ pub fn signed_in(conn: &Connection, user_id: i64, ip: IpAddr, now: i64) -> Resul
     )?
     .execute(params![user_id, now])?;
     conn.prepare_cached(
-        "insert into login_history (user_id, ip, household, logged_in_at) values (?1, ?2, ?3, ?4)",
+        "insert into login_history (user_id, ip, household, network, logged_in_at)
+         values (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![user_id, ip.to_string(), household(ip).to_string(), now])?;
+    .execute(params![user_id, ip.to_string(), household(ip).to_string(), network(ip), now])?;
     conn.prepare_cached(
         "delete from login_history where user_id = ?1 and login_id not in (
              select login_id from login_history where user_id = ?1
@@ -300,30 +345,25 @@ pub(crate) mod tests {
 
     /// Makes an account with a password that fits nothing.
     pub(crate) fn add(conn: &Connection, username: &str, role: Role) -> i64 {
-        let new = NewUser {
+        insert(conn, &NewUser { role, ..named(username) }).unwrap().unwrap()
+    }
+
+    fn named(username: &str) -> NewUser<'_> {
+        NewUser {
             username,
             password_hash: "-",
-            role,
+            role: Role::Basic,
             created_how: "self",
             created_by: None,
             now: 1,
-        };
-        insert(conn, &new).unwrap().unwrap()
+        }
     }
 
     #[test]
     fn name_is_taken_in_whatever_case_and_the_next_write_works() {
         let conn = open();
         let ann = add(&conn, "Ann", Role::Basic);
-        let other = NewUser {
-            username: "aNN",
-            password_hash: "-",
-            role: Role::Basic,
-            created_how: "self",
-            created_by: None,
-            now: 2,
-        };
-        assert_eq!(insert(&conn, &other).unwrap(), None);
+        assert_eq!(insert(&conn, &named("aNN")).unwrap(), None);
         assert_eq!(by_name(&conn, "ANN").unwrap().unwrap().user_id, ann);
         add(&conn, "ben", Role::Basic);
     }
@@ -338,7 +378,8 @@ pub(crate) mod tests {
         let ann = add(&conn, "ann", Role::Basic);
         assert!(conn.execute("update users set role = 3 where user_id = ?1", [ann]).is_err());
         conn.execute("delete from users where user_id = ?1", [ann]).unwrap();
-        assert!(add(&conn, "ann", Role::Basic) > ann);
+        assert_eq!(insert(&conn, &named("ANN")).unwrap(), None, "nobody is taken for another");
+        assert!(add(&conn, "ben", Role::Basic) > ann);
     }
 
     #[test]

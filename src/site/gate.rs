@@ -148,7 +148,7 @@ async fn identify(
         if let Some(session) = session.filter(|session| is_allowed(&session.allowed, ip)) {
             let csrf = token.csrf();
             accepted.push(csrf.clone());
-            member = Some(Member { session, csrf });
+            member = Some(Member { session, csrf, ip });
             break;
         }
     }

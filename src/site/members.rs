@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::account::throttle::Throttle;
 use super::password::Hashing;
 use crate::db::settings::Settings;
 use crate::db::{self, Database};
@@ -15,6 +16,8 @@ use crate::tracker::registered::Registered;
 pub struct Members {
     /// All that is kept.
     pub database: Database,
+    /// How often strangers may try.
+    pub throttle: Throttle,
     /// What passwords are looked at with.
     pub hashing: Hashing,
     /// Asks for registered torrents alone; see [`Members::registered`].
@@ -31,7 +34,13 @@ impl Members {
     pub fn new(database: Database, tracker: Arc<Tracker>) -> db::Result<Members> {
         let settings = database.read_now(Settings::load)?;
         let settings = ArcSwap::from_pointee(settings);
-        Ok(Members { database, hashing: Hashing::default(), tracker, settings })
+        Ok(Members {
+            database,
+            hashing: Hashing::default(),
+            throttle: Throttle::default(),
+            tracker,
+            settings,
+        })
     }
 
     /// The settings at the moment.

@@ -68,7 +68,6 @@ const fn files(path: &'static str, who: Who) -> Rule {
 
 const ANYONE: Who = Who::Anyone;
 const BASIC: Who = Who::From(Role::Basic);
-#[allow(dead_code)] // until a row uses it
 const STANDARD: Who = Who::From(Role::Standard);
 const ADMIN: Who = Who::From(Role::Admin);
 const SUPER: Who = Who::From(Role::Super);
@@ -80,7 +79,17 @@ pub const RULES: &[Rule] = &[
     page("/manage", ANYONE),
     form("/manage/login", ANYONE),
     form("/manage/logout", BASIC),
+    page("/manage/signup", ANYONE),
+    form("/manage/signup", ANYONE),
+    page("/manage/invite/{code}", ANYONE),
+    form("/manage/invite/{code}", ANYONE),
     // One's own account, and those of others.
+    page("/manage/profile", BASIC),
+    form("/manage/profile/settings", BASIC),
+    form("/manage/profile/end-session", BASIC),
+    page("/manage/password", BASIC),
+    form("/manage/password", BASIC),
+    page("/manage/user/{username}", STANDARD),
     // Torrents.
     page("/manage/dashboard", BASIC),
     page("/manage/search", BASIC),

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
-use super::account::login;
+use super::account::{login, password, profile, signup};
 use super::error::{method_not_allowed, not_found};
 use super::gate::gate;
 use super::torrents::{browse, change, detail, upload};
@@ -43,6 +43,14 @@ fn members(site: &Site) -> Router<Site> {
         .route("/manage", get(login::show))
         .route("/manage/login", post(login::submit))
         .route("/manage/logout", post(login::leave))
+        .route("/manage/signup", get(signup::show).post(signup::submit))
+        .route("/manage/invite/{code}", get(signup::show_invited).post(signup::submit_invited))
+        // One's own account, and those of others.
+        .route("/manage/profile", get(profile::show))
+        .route("/manage/profile/settings", post(profile::choose))
+        .route("/manage/profile/end-session", post(profile::end_session))
+        .route("/manage/password", get(password::show).post(password::submit))
+        .route("/manage/user/{username}", get(profile::show_other))
         // Torrents.
         .route("/manage/dashboard", get(browse::dashboard))
         .route("/manage/search", get(browse::find))

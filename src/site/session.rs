@@ -1,5 +1,7 @@
 //! Who sends a request: a token in a cookie, of which the database has the hash alone.
 
+use std::net::IpAddr;
+
 use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -92,6 +94,8 @@ pub struct Member {
     pub session: Session,
     /// What a form must send along.
     pub csrf: String,
+    /// From where, behind proxies that are trusted.
+    pub ip: IpAddr,
 }
 
 impl Member {

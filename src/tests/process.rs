@@ -6,6 +6,8 @@
 mod doctor;
 #[path = "process/examples.rs"]
 mod examples;
+#[path = "process/members.rs"]
+mod members;
 #[path = "process/query.rs"]
 mod query;
 #[path = "process/terminal.rs"]

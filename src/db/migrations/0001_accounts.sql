@@ -37,6 +37,16 @@ create unique index users_super on users (role) where role = 3;
 create index users_by_role on users (role, username);
 create index users_disabled on users (username) where is_disabled = 1;
 
+-- Names of accounts that are gone: nobody else is to be taken for them.
+create table retired_names (
+    username   text primary key collate nocase,
+    retired_at integer not null default (unixepoch())
+) strict, without rowid;
+
+create trigger users_leave_their_names after delete on users begin
+    insert or ignore into retired_names (username) values (old.username);
+end;
+
 -- How many there are, to page through a hundred thousand without counting them.
 create table user_counts (only integer primary key check (only = 0), users integer not null) strict;
 insert into user_counts values (0, 0);
@@ -73,6 +83,7 @@ create table login_history (
     ip           text    not null,
     -- The address itself, or the /64 of an IPv6 one: see db::users::household.
     household    text    not null,
+    network      text    not null, -- its /24, or /56 of IPv6: see db::users::network
     logged_in_at integer not null
 ) strict;
 

@@ -2,10 +2,12 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
+use super::verify::{self, Checked};
 use crate::clock;
 use crate::db::events::{self, Event};
 use crate::db::sessions::{self, NewSession};
@@ -14,7 +16,6 @@ use crate::site::form::Form;
 use crate::site::gate::Caller;
 use crate::site::members::Members;
 use crate::site::page::{go, local};
-use crate::site::password::Verdict;
 use crate::site::session::{COOKIE_NAME, Member, Token, forget};
 use crate::site::{Error, Site};
 
@@ -27,7 +28,7 @@ struct LoginPage<'a> {
     csrf: &'a str,
     username: &'a str,
     next: &'a str,
-    error: Option<&'static str>,
+    error: Option<&'a str>,
     is_signup_open: bool,
 }
 
@@ -57,7 +58,7 @@ fn page(
     members: &Members,
     caller: &Caller,
     (username, next): (&str, &str),
-    error: Option<&'static str>,
+    error: Option<&str>,
 ) -> Result<Response, Error> {
     let is_signup_open = members.settings().is_on(settings::FREE_SIGNUP);
     let page = LoginPage { csrf: &caller.csrf, username, next, error, is_signup_open };
@@ -75,35 +76,25 @@ pub async fn submit(
 ) -> Result<Response, Error> {
     let members = site.members()?;
     let typed: String = form.text("username").chars().take(NAME_CHARS_MAX).collect();
-    let name = typed.clone();
-    let find = move |conn: &db::Connection| -> db::Result<_> {
-        let Some(user) = users::by_name(conn, &name)? else { return Ok(None) };
-        let kept = users::password_hash(conn, user.user_id)?;
-        Ok(Some((user, kept)))
+    let wrong = |error: String, status| {
+        page(members, &caller, (&typed, form.text("next")), Some(&error))
+            .map(|page| (status, page).into_response())
     };
-    let found = members.database.read(find).await?.filter(|(user, _)| !user.is_disabled);
-    let kept = found.as_ref().map(|(_, kept)| kept.clone());
-    let password = form.raw("password").to_owned();
-    let verdict = members.hashing.verify(password.clone(), kept).await;
-    let Some((user, _)) = found.filter(|_| verdict != Verdict::Wrong) else {
-        let ip = caller.ip.to_string();
-        let actor = if typed.is_empty() { "(unknown)".to_owned() } else { typed.clone() };
-        let failed = move |tx: &db::Transaction<'_>| {
-            let event =
-                Event { actor: &actor, action: "login_failed", ip: &ip, ..Event::default() };
-            events::insert(tx, clock::unix_secs().cast_signed(), &event)
-        };
-        members.database.write(failed).await?;
-        let error = "Name and password do not belong together, or this account may not be used.";
-        return page(members, &caller, (&typed, form.text("next")), Some(error));
+    let user = match verify::check(members, &typed, form.raw("password"), caller.ip).await? {
+        Checked::Right(user) => user,
+        Checked::Wrong => {
+            let error =
+                "Name and password do not belong together, or this account may not be used.";
+            return wrong(error.to_owned(), StatusCode::OK);
+        }
+        Checked::Wait(secs) => {
+            let error = format!(
+                "Too many wrong passwords. The next one is looked at in {} minutes.",
+                secs.div_ceil(60)
+            );
+            return wrong(error, StatusCode::TOO_MANY_REQUESTS);
+        }
     };
-    if verdict == Verdict::RightButOld
-        && let Some(anew) = members.hashing.hash(password).await
-    {
-        let user_id = user.user_id;
-        let rehash = move |tx: &db::Transaction<'_>| users::rehash(tx, user_id, &anew);
-        members.database.write(rehash).await?;
-    }
     let who = (user.user_id, user.username);
     sign_in(members, &caller, who, local(form.text("next"))).await
 }

@@ -73,11 +73,13 @@ impl Row {
         url(&self.torrent)
     }
 
-    fn size(&self) -> String {
+    /// How large it is, for people.
+    pub fn size(&self) -> String {
         numbers::bytes(self.torrent.total_size)
     }
 
-    fn day(&self) -> String {
+    /// On which day it was registered.
+    pub fn day(&self) -> String {
         day(self.torrent.registered_at)
     }
 }

@@ -115,7 +115,7 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
     });
 }
 
-/// Uploads a torrent, finds it, has libtorrent seed it, sees the seeder on its page, and deletes it.
+/// Uploads a torrent, finds it, has libtorrent seed it, sees the seeder, and deletes it.
 async fn share(server: &TestServer, site: &Site<'_>) {
     let folder = tempfile::tempdir().unwrap();
     let mut content = vec![0; 200_003];

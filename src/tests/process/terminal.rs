@@ -13,7 +13,7 @@ use super::query::{deaf, http_mock, json, tracker};
 use super::{exit_code, signal, wildkat};
 
 /// Both ends of a terminal: ours, and the program's.
-fn terminal() -> (File, File) {
+pub fn terminal() -> (File, File) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();

@@ -1,0 +1,208 @@
+//! New accounts, one's own page, and what others see.
+
+use super::*;
+use crate::db::settings::{self, Setting};
+use crate::db::{invites, login_failures};
+
+const CODE: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP_";
+
+impl TestSite {
+    async fn switch_on(&self, flag: settings::Flag) {
+        let work = |tx: &db::Transaction<'_>| settings::set(tx, Setting::Flag(flag), "1");
+        self.members.database.write_now(work).unwrap();
+        self.members.reload_settings().await.unwrap();
+    }
+
+    fn invite(&self, created_by: i64, code: &str) {
+        let work = |tx: &db::Transaction<'_>| invites::insert(tx, code, created_by, 1, None);
+        self.members.database.write_now(work).unwrap();
+    }
+}
+
+fn fields<'a>(username: &'a str, password: &'a str, again: &'a str) -> [(&'a str, &'a str); 3] {
+    [("username", username), ("password", password), ("confirm_password", again)]
+}
+
+#[tokio::test]
+async fn anybody_signs_up_where_the_owner_wants_that_and_nowhere_else() {
+    let site = TestSite::new();
+    let mut browser = site.stranger();
+    assert_eq!(browser.get("/manage/signup").await.status, 404);
+    assert_eq!(
+        browser.post("/manage/signup", &fields("ann", PASSWORD, PASSWORD)).await.status,
+        404
+    );
+    assert!(!browser.get("/manage").await.text().contains("/manage/signup"));
+    site.switch_on(settings::FREE_SIGNUP).await;
+    assert!(browser.get("/manage").await.text().contains("/manage/signup"));
+    let wrong = browser.post("/manage/signup", &fields("<b>", "short", "other")).await;
+    let told = wrong.text();
+    assert!(
+        wrong.status == 200 && told.contains("A name has 1 to 32") && told.contains("at least 12")
+    );
+    assert!(told.contains("not the same as above") && told.contains("&#60;b&#62;"), "{told}");
+    let joined = browser.post("/manage/signup", &fields("Ann", PASSWORD, PASSWORD)).await;
+    joined.assert_leads_to("/manage/dashboard");
+    assert_eq!(browser.get("/manage/profile").await.status, 200);
+    let mut other = site.stranger();
+    let taken = other.post("/manage/signup", &fields("aNN", PASSWORD, PASSWORD)).await.text();
+    assert!(taken.contains("The name aNN is taken"), "{taken}");
+    assert_eq!(site.number("select count(*) from users"), 1);
+    other.post("/manage/signup", &fields("ben", PASSWORD, PASSWORD)).await;
+    assert_eq!(site.number("select count(*) from users"), 2, "the next write works");
+}
+
+#[tokio::test]
+async fn invitation_makes_one_account_however_many_try() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Admin);
+    site.invite(ann, CODE);
+    let path = format!("/manage/invite/{CODE}");
+    let mut browsers = [(); 3].map(|()| site.stranger());
+    for browser in &mut browsers {
+        assert!(browser.get(&path).await.text().contains("ann has invited you"));
+    }
+    let [one, two, three] = &mut browsers;
+    let forms = ["b1", "b2", "b3"].map(|name| fields(name, PASSWORD, PASSWORD));
+    let answers = tokio::join!(
+        one.post(&path, &forms[0]),
+        two.post(&path, &forms[1]),
+        three.post(&path, &forms[2])
+    );
+    let answers = [answers.0, answers.1, answers.2];
+    let joined = answers.iter().filter(|answer| answer.location() == "/manage/dashboard").count();
+    assert_eq!((joined, site.number("select count(*) from users")), (1, 2));
+    let others: Vec<_> = answers.iter().filter(|answer| answer.status == 404).collect();
+    assert_eq!(others.len(), 2, "the others are told");
+    assert_eq!(site.stranger().get(&path).await.status, 404);
+    assert_eq!(site.number("select count(*) from users where created_by = 1"), 1);
+}
+
+#[tokio::test]
+async fn one_name_is_had_by_one_of_two_who_want_it_at_once() {
+    let site = TestSite::new();
+    site.switch_on(settings::FREE_SIGNUP).await;
+    let (mut one, mut other) = (site.stranger(), site.stranger());
+    one.get("/manage/signup").await;
+    other.get("/manage/signup").await;
+    let fields = fields("walrus", PASSWORD, PASSWORD);
+    let (one, other) =
+        tokio::join!(one.post("/manage/signup", &fields), other.post("/manage/signup", &fields));
+    let joined = [&one, &other].map(|answer| answer.status == 303);
+    assert!(joined[0] != joined[1], "{joined:?}");
+    let told = if joined[0] { other.text() } else { one.text() };
+    assert!(told.contains("The name walrus is taken"), "{told}");
+}
+
+#[tokio::test]
+async fn wrong_passwords_shut_out_their_own_network_alone() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Basic);
+    site.set_password(ann, PASSWORD);
+    let mut signed_in = site.browser_of(ann);
+    let wrong = [("username", "ann"), ("password", "wrong")];
+    let right = [("username", "ann"), ("password", PASSWORD)];
+    let mut attacker = site.stranger();
+    attacker.ip = "198.51.100.9".parse().unwrap();
+    for _ in 0..5 {
+        assert_eq!(attacker.post("/manage/login", &wrong).await.status, 200);
+    }
+    let shut_out = attacker.post("/manage/login", &right).await;
+    assert_eq!(shut_out.status, 429);
+    assert!(shut_out.text().contains("in 15 minutes"), "{}", shut_out.text());
+    assert_eq!(site.number("select count(*) from events where action = 'lock_user'"), 1);
+    assert_eq!(signed_in.get("/manage/profile").await.status, 200, "sessions go on");
+    let mut elsewhere = site.stranger();
+    elsewhere.post("/manage/login", &right).await.assert_leads_to("/manage/dashboard");
+
+    let nobody = [("username", "nobody"), ("password", "wrong")];
+    let mut prober = site.stranger();
+    prober.ip = "203.0.113.9".parse().unwrap();
+    for _ in 0..5 {
+        assert_eq!(prober.post("/manage/login", &nobody).await.status, 200);
+    }
+    let told = prober.post("/manage/login", &nobody).await.text().replace("nobody", "ann");
+    assert_eq!(told.matches("in 15 minutes").count(), 1, "a name that nobody has is no different");
+    let clear = |tx: &db::Transaction<'_>| login_failures::clear(tx, ann, None);
+    assert!(site.members.database.write_now(clear).unwrap());
+}
+
+#[tokio::test]
+async fn password_is_changed_by_whoever_knows_it_and_ends_other_sessions() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Basic);
+    site.set_password(ann, PASSWORD);
+    let (mut here, mut there) = (site.browser_of(ann), site.browser_of(ann));
+    let new = "Another-Horse-10?";
+    let form = |current, new, again| {
+        [("current_password", current), ("new_password", new), ("confirm_password", again)]
+    };
+    let told = here.post("/manage/password", &form("wrong", new, new)).await.text();
+    assert!(told.contains("not your present password"), "{told}");
+    let told = here.post("/manage/password", &form(PASSWORD, "weak", "other")).await.text();
+    assert!(told.contains("at least 12") && told.contains("not the same"), "{told}");
+    assert_eq!(there.get("/manage/profile").await.status, 200);
+    here.post("/manage/password", &form(PASSWORD, new, new))
+        .await
+        .assert_leads_to("/manage/profile");
+    assert!(here.get("/manage/profile").await.text().contains("1 sessions have ended"));
+    there.get("/manage/profile").await.assert_leads_to("/manage?next=%2Fmanage%2Fprofile");
+    let mut again = site.stranger();
+    let fields = [("username", "ann"), ("password", new)];
+    again.post("/manage/login", &fields).await.assert_leads_to("/manage/dashboard");
+}
+
+#[tokio::test]
+async fn password_of_the_earlier_tracker_is_kept_anew_once_it_was_right() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Basic);
+    let old = "$pbkdf2-reference$00112233445566778899aabbccddeeff$\
+               6b957126a69b04bc3d71d2072f5bf7cd8b29b1efd8d65e8c219ec3c83cfa8741";
+    let work = |tx: &db::Transaction<'_>| users::rehash(tx, ann, old);
+    site.members.database.write_now(work).unwrap();
+    let fields = [("username", "ann"), ("password", PASSWORD)];
+    site.stranger().post("/manage/login", &fields).await.assert_leads_to("/manage/dashboard");
+    let kept = |conn: &db::Connection| users::password_hash(conn, ann);
+    let kept = site.members.database.read_now(kept).unwrap();
+    assert!(kept.starts_with("$argon2id$"), "{kept}");
+    site.stranger().post("/manage/login", &fields).await.assert_leads_to("/manage/dashboard");
+}
+
+#[tokio::test]
+async fn member_chooses_what_is_seen_and_ends_sessions() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Standard);
+    let (mut here, mut there) = (site.browser_of(ann), site.browser_of(ann));
+    there.get("/manage/profile").await;
+    let page = here.get("/manage/profile").await.text();
+    assert!(page.contains("name=\"show_online\" value=\"1\" checked") && page.contains("This one"));
+    here.post("/manage/profile/settings", &[("link_torrent_activity", "1")])
+        .await
+        .assert_leads_to("/manage/profile");
+    let chosen = "select link_torrent_activity and not show_online and not allow_dms from users";
+    assert_eq!(site.number(chosen), 1);
+    let other = site.number("select max(session_id) from sessions").to_string();
+    let mut ben = site.member("ben", Role::Standard);
+    ben.post("/manage/profile/end-session", &[("session_id", &other)]).await;
+    assert_eq!(there.get("/manage/profile").await.status, 200, "it is not ben's to end");
+    here.post("/manage/profile/end-session", &[("session_id", &other)]).await;
+    assert_eq!(there.get("/manage/profile").await.status, 303);
+    assert_eq!(ben.post("/manage/profile/end-session", &[("session_id", "x")]).await.status, 400);
+}
+
+#[tokio::test]
+async fn others_see_a_member_as_they_may() {
+    let site = TestSite::new();
+    let mut ann = site.member("ann", Role::Standard);
+    ann.get("/manage/profile").await;
+    let mut ben = site.member("ben", Role::Standard);
+    assert_eq!(ben.get("/manage/user/nobody").await.status, 404);
+    let page = ben.get("/manage/user/ANN").await.text();
+    assert!(page.contains("<h1>ann</h1>") && !page.contains("Admin view"), "{page}");
+    assert!(page.contains("has not registered a torrent"), "{page}");
+    let hide = "update users set show_online = 0 where username = 'ann'";
+    site.members.database.write_now(|tx| tx.execute(hide, [])).unwrap();
+    assert!(ben.get("/manage/user/ann").await.text().contains("not shown"));
+    let mut basic = site.member("cat", Role::Basic);
+    assert_eq!(basic.get("/manage/user/ann").await.status, 403);
+}
