@@ -8,7 +8,7 @@ use super::now;
 use super::users::role;
 use crate::db::events::{self, Event};
 use crate::db::users::{self, Role, User};
-use crate::db::{self, moderation, sessions};
+use crate::db::{self, login_failures, moderation, sessions};
 use crate::site::form::Form;
 use crate::site::page::{Flash, go_told};
 use crate::site::permissions::{may_manage, may_set_role};
@@ -88,7 +88,7 @@ pub async fn unlock(
     form: Form,
 ) -> Result<Response, Error> {
     let work = |tx: &db::Transaction<'_>, actor: &Member, user: &User, _| {
-        if !moderation::unlock(tx, user.user_id)? {
+        if !login_failures::clear(tx, user.user_id, None)? {
             return Ok(Flash::info(format!("{} was not locked.", user.username)));
         }
         log(tx, actor, "unlock_user", &user.username, "")?;

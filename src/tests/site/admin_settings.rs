@@ -40,9 +40,10 @@ async fn every_number_is_kept_within_its_range_and_the_fault_is_told() {
                 let before = stored(&site);
                 settings::ALL
                     .iter()
-                    .map(|other| match *setting == *other {
-                        true => (other.key(), value.to_string()),
-                        false => (other.key(), before.value(*other)),
+                    .map(|other| {
+                        let is_this = *setting == *other;
+                        let kept = || before.value(*other);
+                        (other.key(), if is_this { value.to_string() } else { kept() })
                     })
                     .collect()
             };
