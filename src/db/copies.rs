@@ -4,9 +4,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Result, Transaction, TransactionBehavior, ffi};
 
 use super::Database;
 use super::migrations::{self, Unfit};
@@ -15,6 +16,9 @@ use super::migrations::{self, Unfit};
 pub const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// Pages that are copied at once.
 const PAGES: i32 = 1_000;
+/// How often, and how long each time, another process may keep us from copying on.
+const WAITS_MAX: u32 = 500;
+const WAIT: Duration = Duration::from_millis(20);
 /// Bytes of a page of ours, SQLite's default; a copy has to have the same.
 const PAGE_BYTES: u32 = 4_096;
 
@@ -108,6 +112,8 @@ impl Drop for Temporary {
 /// # Errors
 /// When the file cannot be written.
 pub fn copy(conn: &Connection, to: &Path) -> Result<()> {
+    // Within a transaction this holds the moment fast; else each write of others would begin it anew.
+    conn.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
     let mut to = Connection::open(to)?;
     fill(conn, &mut to)?;
     // A file of its own, without others beside it.
@@ -132,12 +138,20 @@ pub fn copy_for_away(conn: &Connection, to: &Path) -> Result<()> {
 /// When the other cannot be written. It is unchanged then.
 pub fn fill(from: &Connection, to: &mut Connection) -> Result<()> {
     let backup = Backup::new(from, to)?;
+    let mut waits = 0;
     loop {
         match backup.step(PAGES)? {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
             // Another process is at the file.
-            _ => std::thread::sleep(std::time::Duration::from_millis(20)),
+            _ if waits < WAITS_MAX => {
+                waits += 1;
+                std::thread::sleep(WAIT);
+            }
+            _ => {
+                let busy = ffi::Error::new(ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(busy, None));
+            }
         }
     }
 }

@@ -68,7 +68,12 @@ async fn roles_are_given_by_name_and_only_below_ones_own() {
     assert_eq!(role_of(&site, "ann"), 0);
     assert_eq!(post(&mut admin, "set-role", &set("Standard")).await, 303);
     ann.get("/manage/dashboard").await.assert_leads_to("/manage");
+    site.set_password(2, PASSWORD);
     assert_eq!(post(&mut owner, "set-role", &set("Admin")).await, 303);
+    assert_eq!(role_of(&site, "ann"), 1, "that takes the password");
+    let confirmed = [("username", "ann"), ("role", "Admin"), ("password", PASSWORD)];
+    assert_eq!(post(&mut owner, "set-role", &confirmed).await, 303);
+    assert_eq!(role_of(&site, "ann"), 2);
     assert_eq!(post(&mut admin, "set-role", &set("Basic")).await, 403);
     assert_eq!(post(&mut owner, "set-role", &set("Standard")).await, 303);
     assert_eq!(role_of(&site, "ann"), 1, "a role that is named, not the one before");
