@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::account::throttle::Throttle;
+use super::account::ticket::Tickets;
 use super::password::Hashing;
 use crate::db::settings::Settings;
 use crate::db::{self, Database};
@@ -16,6 +17,8 @@ use crate::tracker::registered::Registered;
 pub struct Members {
     /// All that is kept.
     pub database: Database,
+    /// Who is asked for a second factor.
+    pub tickets: Tickets,
     /// How often strangers may try.
     pub throttle: Throttle,
     /// What passwords are looked at with.
@@ -36,8 +39,9 @@ impl Members {
         let settings = ArcSwap::from_pointee(settings);
         Ok(Members {
             database,
-            hashing: Hashing::default(),
+            tickets: Tickets::default(),
             throttle: Throttle::default(),
+            hashing: Hashing::default(),
             tracker,
             settings,
         })
