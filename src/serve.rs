@@ -164,6 +164,7 @@ impl Server {
         if let Some(members) = &members {
             web.spawn(jobs::keep_registered::run(members.database.clone(), tracker.clone()));
             web.spawn(jobs::expire_sessions::run(members.database.clone()));
+            web.spawn(jobs::expire_events::run(members.database.clone()));
             web.spawn(jobs::take_snapshots::run(members.database.clone()));
         }
         let site = site(&config, &shared, (&swarms, &addresses), members.clone());

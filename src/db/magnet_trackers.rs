@@ -1,6 +1,6 @@
 //! Announce URLs of magnet links and of the .torrent files that are handed out, in an order.
 
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 
 /// Those that are in use, in their order.
 ///
@@ -30,6 +30,90 @@ pub fn seed(conn: &Connection, urls: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Trackers there may be: each makes every magnet link longer.
+pub const TRACKERS_MAX: usize = 50;
+
+/// A tracker, in use or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are documented in the migration")]
+pub struct Listed {
+    pub tracker_id: i64,
+    pub url: String,
+    pub is_enabled: bool,
+}
+
+/// All of them, in their order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn all(conn: &Connection) -> Result<Vec<Listed>> {
+    conn.prepare_cached(
+        "select tracker_id, url, is_enabled from magnet_trackers order by sort_order, tracker_id",
+    )?
+    .query_map([], |row| {
+        Ok(Listed { tracker_id: row.get(0)?, url: row.get(1)?, is_enabled: row.get(2)? })
+    })?
+    .collect()
+}
+
+/// Adds one behind the others. Tells whether it was not there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn add(conn: &Connection, url: &str) -> Result<bool> {
+    let added = conn
+        .prepare_cached(
+            "insert into magnet_trackers (url, sort_order)
+             select ?1, coalesce(max(sort_order), -1) + 1 from magnet_trackers where true
+             on conflict (url) do nothing",
+        )?
+        .execute([url])?;
+    Ok(added == 1)
+}
+
+/// Takes one away; gives its URL, if it was there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete(conn: &Connection, tracker_id: i64) -> Result<Option<String>> {
+    conn.prepare_cached("delete from magnet_trackers where tracker_id = ?1 returning url")?
+        .query_row([tracker_id], |row| row.get(0))
+        .optional()
+}
+
+/// Puts one in use or out of it; gives its URL, if it is there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_enabled(conn: &Connection, tracker_id: i64, is_enabled: bool) -> Result<Option<String>> {
+    conn.prepare_cached(
+        "update magnet_trackers set is_enabled = ?2 where tracker_id = ?1 returning url",
+    )?
+    .query_row(params![tracker_id, is_enabled], |row| row.get(0))
+    .optional()
+}
+
+/// Moves one before its neighbour, or behind it. At the ends, nothing. Gives its URL, if it moved.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn shift(conn: &Connection, tracker_id: i64, is_up: bool) -> Result<Option<String>> {
+    let mut trackers = all(conn)?;
+    let Some(place) = trackers.iter().position(|tracker| tracker.tracker_id == tracker_id) else {
+        return Ok(None);
+    };
+    let other = if is_up { place.checked_sub(1) } else { Some(place + 1) };
+    let Some(other) = other.filter(|other| *other < trackers.len()) else { return Ok(None) };
+    let url = trackers[place].url.clone();
+    trackers.swap(place, other);
+    let mut number =
+        conn.prepare_cached("update magnet_trackers set sort_order = ?2 where tracker_id = ?1")?;
+    for (sort_order, tracker) in trackers.iter().enumerate() {
+        number.execute(params![tracker.tracker_id, sort_order])?;
+    }
+    Ok(Some(url))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +129,29 @@ mod tests {
             .unwrap();
         seed(&conn, &["udp://other:1/announce".to_owned()]).unwrap();
         assert_eq!(enabled(&conn).unwrap(), urls[1..]);
+    }
+
+    #[test]
+    fn trackers_are_added_once_moved_and_taken_away() {
+        let conn = open();
+        for url in ["http://a/announce", "http://b/announce", "http://c/announce"] {
+            assert!(add(&conn, url).unwrap() && !add(&conn, url).unwrap());
+        }
+        let ids: Vec<_> = all(&conn).unwrap().iter().map(|tracker| tracker.tracker_id).collect();
+        let order =
+            || -> String { all(&conn).unwrap().iter().map(|tracker| &tracker.url[7..8]).collect() };
+        assert_eq!(shift(&conn, ids[0], true).unwrap(), None);
+        assert_eq!(shift(&conn, ids[2], false).unwrap(), None);
+        shift(&conn, ids[2], true).unwrap().unwrap();
+        assert_eq!(order(), "acb");
+        conn.execute("update magnet_trackers set sort_order = 0", []).unwrap();
+        shift(&conn, ids[0], false).unwrap().unwrap();
+        assert_eq!(order(), "bac");
+        set_enabled(&conn, ids[0], false).unwrap().unwrap();
+        assert_eq!(enabled(&conn).unwrap(), ["http://b/announce", "http://c/announce"]);
+        assert_eq!(delete(&conn, ids[0]).unwrap().as_deref(), Some("http://a/announce"));
+        assert_eq!(delete(&conn, ids[0]).unwrap(), None);
+        assert_eq!(set_enabled(&conn, ids[0], true).unwrap(), None);
+        assert_eq!(shift(&conn, ids[0], true).unwrap(), None);
     }
 }

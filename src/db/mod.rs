@@ -8,23 +8,27 @@
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
 //! - [`login_failures`]: wrong passwords; [`second_factor`]: codes beside them.
 //! - [`invites`]: ways in.
+//! - [`user_list`], [`moderation`], [`allowlist`]: accounts as the staff sees and changes them.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
 //! - [`magnet_trackers`]: what magnet links name.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
 
+pub mod allowlist;
 pub mod database;
 pub mod events;
 pub mod invites;
 pub mod login_failures;
 pub mod magnet_trackers;
 pub mod migrations;
+pub mod moderation;
 pub mod search;
 pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod torrents;
+pub mod user_list;
 pub mod users;
 
 pub use database::{Database, OpenError};
@@ -35,4 +39,17 @@ pub fn is_busy(error: &Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
     let code = error.sqlite_error_code();
     code.is_some_and(|code| [DatabaseBusy, DatabaseLocked, DiskFull].contains(&code))
+}
+
+/// The pattern of `like … escape '\'` for what contains `text`, whatever signs are in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if ['%', '_', '\\'].contains(&c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }

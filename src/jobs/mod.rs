@@ -1,5 +1,6 @@
 //! Work that is done on a tick, beside the traffic: one file a job, each safe to run twice.
 
+pub mod expire_events;
 pub mod expire_sessions;
 pub mod keep_registered;
 pub mod reload_lists;

@@ -12,6 +12,8 @@
 //! - [`members`], [`session`], [`password`], [`form`], [`page`]: what its pages are made with.
 //! - [`account`]: coming in and going out.
 //! - [`torrents`]: what members register.
+//! - [`admin`]: keeping the site in order.
+//! - [`stream`]: a body that is written while it is sent.
 //! - [`numbers`]: figures as people read them.
 //! - [`visitor`]: who asks, and for which host.
 //! - [`fixed`]: robots.txt, the health check and the icons.
@@ -22,6 +24,7 @@
 //! - [`listen`], [`stall`]: connections, their bounds and their end.
 
 pub mod account;
+pub mod admin;
 pub mod announce;
 pub mod assets;
 pub mod error;
@@ -42,6 +45,7 @@ pub mod session;
 pub mod stall;
 pub mod state;
 pub mod stats;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 pub mod torrents;

@@ -69,9 +69,7 @@ const fn files(path: &'static str, who: Who) -> Rule {
 const ANYONE: Who = Who::Anyone;
 const BASIC: Who = Who::From(Role::Basic);
 const STANDARD: Who = Who::From(Role::Standard);
-#[allow(dead_code)] // until a row uses it
 const ADMIN: Who = Who::From(Role::Admin);
-#[allow(dead_code)] // until a row uses it
 const SUPER: Who = Who::From(Role::Super);
 
 /// Every request of the members' site. What of it concerns one's own things alone is decided where
@@ -107,6 +105,31 @@ pub const RULES: &[Rule] = &[
     form("/manage/delete-all-torrents-user", BASIC),
     form("/manage/torrent/update-peers", BASIC),
     // Administration.
+    page("/manage/admin", ADMIN),
+    page("/manage/admin/torrents", ADMIN),
+    page("/manage/admin/users", ADMIN),
+    page("/manage/admin/users/new", ADMIN),
+    form("/manage/admin/add-user", ADMIN),
+    page("/manage/admin/user/{username}", ADMIN),
+    page("/manage/admin/set-password/{username}", ADMIN),
+    form("/manage/admin/set-password", ADMIN),
+    form("/manage/admin/unlock", ADMIN),
+    form("/manage/admin/disable-user", ADMIN),
+    form("/manage/admin/enable-user", ADMIN),
+    form("/manage/admin/set-role", ADMIN),
+    form("/manage/admin/delete-user", ADMIN),
+    form("/manage/admin/ip-lock", SUPER),
+    form("/manage/admin/ip-lock-remove", SUPER),
+    form("/manage/admin/ip-lock-clear", SUPER),
+    page("/manage/admin/trackers", ADMIN),
+    form("/manage/admin/tracker-add", ADMIN),
+    form("/manage/admin/tracker-delete", ADMIN),
+    form("/manage/admin/tracker-toggle", ADMIN),
+    form("/manage/admin/tracker-move", ADMIN),
+    page("/manage/admin/settings", SUPER),
+    form("/manage/admin/save-settings", SUPER),
+    page("/manage/admin/events", ADMIN),
+    fetch("/manage/admin/events.csv", SUPER),
 ];
 
 /// The row for a request; `None` where there is none.
@@ -142,6 +165,20 @@ pub fn may_manage(actor: Role, target: Role) -> bool {
     target < Role::Super && actor >= Role::Admin && actor > target
 }
 
+/// Whether a member of the staff may make an account of this role.
+pub fn may_make(actor: Role, role: Role) -> bool {
+    match actor {
+        Role::Super => role < Role::Super,
+        Role::Admin => role == Role::Basic,
+        _ => false,
+    }
+}
+
+/// Whether a member of the staff may turn the role of somebody they manage into another.
+pub fn may_set_role(actor: Role, from: Role, to: Role) -> bool {
+    may_manage(actor, from) && may_manage(actor, to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +199,12 @@ mod tests {
         assert!(may(Role::Admin, Role::Standard) && may(Role::Super, Role::Admin));
         assert!(!may(Role::Admin, Role::Admin) && !may(Role::Super, Role::Super));
         assert!(!may(Role::Standard, Role::Basic));
+        let (basic, standard, admin) = (Role::Basic, Role::Standard, Role::Admin);
+        assert!(may_set_role(admin, basic, standard) && may_set_role(admin, standard, basic));
+        assert!(!may_set_role(admin, basic, admin) && !may_set_role(admin, admin, basic));
+        assert!(may_set_role(Role::Super, basic, admin) && may_set_role(Role::Super, admin, basic));
+        assert!(!may_set_role(Role::Super, basic, Role::Super));
+        assert!(may_make(admin, basic) && !may_make(admin, standard));
+        assert!(may_make(Role::Super, admin) && !may_make(Role::Super, Role::Super));
     }
 }

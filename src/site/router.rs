@@ -8,7 +8,7 @@ use super::account::{login, password, profile, second_factor, signup};
 use super::error::{method_not_allowed, not_found};
 use super::gate::gate;
 use super::torrents::{browse, change, detail, upload};
-use super::{Site, announce, assets, fixed, headers, metrics, stats};
+use super::{Site, admin, announce, assets, fixed, headers, metrics, stats};
 
 /// The whole site. HEAD is answered wherever GET is; any other method gets 405 with `Allow`, any
 /// other path 404. No route reads a request's body. Announces and scrapes,
@@ -65,5 +65,36 @@ fn members(site: &Site) -> Router<Site> {
         .route("/manage/delete-torrent", post(change::delete))
         .route("/manage/delete-all-torrents-user", post(change::delete_all_of))
         .route("/manage/torrent/update-peers", post(change::ask_elsewhere))
+        .merge(administration())
         .route_layer(from_fn_with_state(site.clone(), gate))
+}
+
+/// Keeping the site in order.
+fn administration() -> Router<Site> {
+    Router::new()
+        .route("/manage/admin", get(admin::enter))
+        .route("/manage/admin/torrents", get(admin::torrents::show))
+        .route("/manage/admin/users", get(admin::users::show))
+        .route("/manage/admin/users/new", get(admin::users::new))
+        .route("/manage/admin/add-user", post(admin::users::add))
+        .route("/manage/admin/user/{username}", get(admin::user::show))
+        .route("/manage/admin/set-password/{username}", get(admin::user::password))
+        .route("/manage/admin/set-password", post(admin::user::set_password))
+        .route("/manage/admin/unlock", post(admin::change::unlock))
+        .route("/manage/admin/disable-user", post(admin::change::disable))
+        .route("/manage/admin/enable-user", post(admin::change::enable))
+        .route("/manage/admin/set-role", post(admin::change::set_role))
+        .route("/manage/admin/delete-user", post(admin::change::delete))
+        .route("/manage/admin/ip-lock", post(admin::allowlist::add))
+        .route("/manage/admin/ip-lock-remove", post(admin::allowlist::remove))
+        .route("/manage/admin/ip-lock-clear", post(admin::allowlist::clear))
+        .route("/manage/admin/trackers", get(admin::trackers::show))
+        .route("/manage/admin/tracker-add", post(admin::trackers::add))
+        .route("/manage/admin/tracker-delete", post(admin::trackers::delete))
+        .route("/manage/admin/tracker-toggle", post(admin::trackers::toggle))
+        .route("/manage/admin/tracker-move", post(admin::trackers::shift))
+        .route("/manage/admin/settings", get(admin::settings::show))
+        .route("/manage/admin/save-settings", post(admin::settings::save))
+        .route("/manage/admin/events", get(admin::events::show))
+        .route("/manage/admin/events.csv", get(admin::events::export))
 }

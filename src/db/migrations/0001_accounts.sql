@@ -35,6 +35,7 @@ create table users (
 
 create unique index users_super on users (role) where role = 3;
 create index users_by_role on users (role, username);
+create index users_disabled on users (username) where is_disabled = 1;
 
 -- Names of accounts that are gone: nobody else is to be taken for them.
 create table retired_names (

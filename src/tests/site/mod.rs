@@ -2,11 +2,16 @@
 //! browsers that keep a cookie.
 //!
 //! - [`accounts`]: new ones, one's own, and what others see.
+//! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was done, as
+//!   the staff sees them.
 //! - [`permissions`]: every row of the table, for every role.
 //! - [`sign_in`]: coming in and going out.
 //! - [`torrents`]: a torrent from its upload to its end.
 
 mod accounts;
+mod admin_events;
+mod admin_settings;
+mod admin_users;
 mod permissions;
 mod sign_in;
 mod torrents;

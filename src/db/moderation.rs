@@ -1,0 +1,138 @@
+//! What the staff does to accounts. Who may do it is the caller's affair, and so are the sessions.
+
+use rusqlite::{Connection, Result, params};
+
+use super::users::Role;
+
+/// Shuts an account, or opens it again. Tells whether that changed anything.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_disabled(conn: &Connection, user_id: i64, is_disabled: bool) -> Result<bool> {
+    let changed = conn
+        .prepare_cached(
+            "update users set is_disabled = ?2 where user_id = ?1 and is_disabled != ?2",
+        )?
+        .execute(params![user_id, is_disabled])?;
+    Ok(changed == 1)
+}
+
+/// Gives an account another role.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_role(conn: &Connection, user_id: i64, role: Role) -> Result<()> {
+    conn.prepare_cached("update users set role = ?2 where user_id = ?1")?
+        .execute(params![user_id, role])?;
+    Ok(())
+}
+
+/// Forgets wrong passwords of an account. Tells whether there were any.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn unlock(conn: &Connection, user_id: i64) -> Result<bool> {
+    let forgotten =
+        conn.prepare_cached("delete from login_failures where user_id = ?1")?.execute([user_id])?;
+    Ok(forgotten > 0)
+}
+
+/// Takes an account away with all that is its own. Its torrents stay, of nobody.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete(conn: &Connection, user_id: i64) -> Result<()> {
+    conn.prepare_cached("delete from users where user_id = ?1")?.execute([user_id])?;
+    Ok(())
+}
+
+/// Takes all accounts but the owner's away. Tells how many.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete_all(conn: &Connection) -> Result<usize> {
+    conn.execute("delete from users where role != 3", [])
+}
+
+/// Takes all torrents away, and keeps why, by the number of a removal. Tells how many.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete_all_torrents(conn: &Connection, removal: u8, now: i64) -> Result<usize> {
+    conn.execute(
+        "insert or replace into removed_torrents (info_hash, removal, removed_at)
+         select info_hash_v1, ?1, ?2 from torrents where info_hash_v1 is not null
+         union all
+         select substr(info_hash_v2, 1, 20), ?1, ?2 from torrents where info_hash_v2 is not null",
+        params![removal, now],
+    )?;
+    conn.execute("delete from torrents", [])
+}
+
+/// Takes away what members have made and what is known of them. What stays: the owner's account as
+/// if new, one session, settings, trackers of magnet links, and the events.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn wipe(conn: &Connection, session_id: i64) -> Result<()> {
+    conn.execute("delete from sessions where session_id != ?1", [session_id])?;
+    conn.execute_batch(
+        "delete from torrents; delete from removed_torrents; delete from invites;
+         delete from users where role != 3;
+         delete from ip_allowlist; delete from login_history; delete from login_failures;
+         update users set is_disabled = 0, last_login_at = null, login_count = 0,
+             last_seen_at = null;",
+    )
+}
+
+/// The last sign-ins of an account: from where and when, the last first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn recent_sign_ins(conn: &Connection, user_id: i64) -> Result<Vec<(String, i64)>> {
+    conn.prepare_cached(
+        "select ip, logged_in_at from login_history where user_id = ?1
+         order by logged_in_at desc, login_id desc limit 10",
+    )?
+    .query_map([user_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::torrents::list::{Part, Scope, Sort, count, search};
+    use crate::db::torrents::tests::{add as add_torrent, open, sample};
+    use crate::db::users;
+
+    #[test]
+    fn torrents_of_an_account_that_is_gone_are_nobodys_and_still_found() {
+        let conn = open();
+        let ann = users::by_name(&conn, "ann").unwrap().unwrap().user_id;
+        add_torrent(&conn, &sample(1, "Walrus"), ann);
+        let of = |uploader_id| count(&conn, Scope { uploader_id }).unwrap();
+        assert_eq!((of(None), of(Some(ann)), of(Some(-1))), (1, 1, 0));
+        delete(&conn, ann).unwrap();
+        assert_eq!((of(None), of(Some(ann)), of(Some(-1))), (1, 0, 1));
+        let query = crate::db::search::Query::new("walrus");
+        let part = Part { page: 1, rows: 10 };
+        let found = search(&conn, &query, Scope::default(), Sort::Newest, part).unwrap();
+        assert_eq!((found.total, &found.torrents[0].uploader), (1, &None));
+    }
+
+    #[test]
+    fn all_torrents_go_with_their_reasons_and_counts() {
+        let conn = open();
+        for number in 0..3 {
+            add_torrent(&conn, &sample(number, "a"), 1);
+        }
+        assert_eq!(delete_all_torrents(&conn, 2, 9).unwrap(), 3);
+        assert_eq!(count(&conn, Scope::default()).unwrap(), 0);
+        let removed = crate::db::torrents::removed(&conn, 100).unwrap();
+        assert!(removed.len() >= 3 && removed.iter().all(|(_, removal)| *removal == 2));
+        let query = crate::db::search::Query::new("a");
+        let part = Part { page: 1, rows: 10 };
+        let found = search(&conn, &query, Scope::default(), Sort::Newest, part).unwrap();
+        assert_eq!(found.total, 0);
+    }
+}
