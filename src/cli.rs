@@ -3,6 +3,7 @@
 //! [`run`] is all that `main` calls. Each verb reads its arguments, adds what the environment says,
 //! checks everything, and only then does anything.
 
+mod admin;
 mod arguments;
 mod doctor;
 mod domain;
@@ -25,6 +26,7 @@ A BitTorrent tracker in one file.
 Verbs:
   serve    run a tracker: UDP, HTTP and HTTPS announces and scrapes, and a page about them
   query    ask any tracker, one or many: announces, scrapes, figures, certificates
+  admin    give an account of the members' site another password
   doctor   look this host over: what would keep a tracker down or slow, and what cures it
 
 Options:
@@ -83,6 +85,7 @@ fn carry_out(arguments: Vec<OsString>) -> Result<(), Exit> {
         "-V" | "--version" => Err(Exit::Told(format!("wildkat {}\n", env!("CARGO_PKG_VERSION")))),
         "-h" | "--help" | "help" => Err(Exit::Told(HELP.to_owned())),
         "" => Err(Exit::Usage(HELP.to_owned())),
+        "admin" => admin::run(rest, |name: &str| std::env::var(name).ok()),
         "doctor" => doctor::run(rest, |name: &str| std::env::var(name).ok()),
         "query" => query::run(rest, |name: &str| std::env::var(name).ok()),
         unknown => Err(Exit::Usage(format!(

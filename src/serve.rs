@@ -7,6 +7,7 @@ mod owner;
 mod self_signed;
 mod start_error;
 
+pub use owner::set_password;
 pub use start_error::StartError;
 
 use std::io;

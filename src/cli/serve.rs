@@ -1,6 +1,6 @@
 //! The arguments of `wildkat serve`, and what they mean.
 
-mod members;
+pub(super) mod members;
 mod ranges;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -112,7 +112,7 @@ impl Drop for Temporary {
 /// # Errors
 /// When the file cannot be written.
 pub fn copy(conn: &Connection, to: &Path) -> Result<()> {
-    // Within a transaction this holds the moment fast; else each write of others would begin it anew.
+    // Within a transaction this holds the moment fast; else every write would begin it anew.
     conn.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
     let mut to = Connection::open(to)?;
     fill(conn, &mut to)?;
@@ -127,7 +127,7 @@ pub fn copy(conn: &Connection, to: &Path) -> Result<()> {
 pub fn copy_for_away(conn: &Connection, to: &Path) -> Result<()> {
     copy(conn, to)?;
     Connection::open(to)?.execute_batch(
-        "pragma secure_delete = on; begin; delete from sessions; delete from login_failures; commit",
+        "pragma secure_delete = on; delete from sessions; delete from login_failures",
     )
 }
 

@@ -6,7 +6,8 @@
 //! - [`database`]: the file, one that writes and several that read.
 //! - [`migrations`]: from an empty file, or any earlier one, to the present tables.
 //! - [`users`], [`sessions`]: accounts, and who is signed in.
-//! - [`login_failures`]: wrong passwords; [`invites`]: ways in.
+//! - [`login_failures`]: wrong passwords; [`second_factor`]: codes beside them.
+//! - [`invites`]: ways in.
 //! - [`user_list`], [`moderation`], [`allowlist`]: accounts as the staff sees and changes them.
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
@@ -25,6 +26,7 @@ pub mod magnet_trackers;
 pub mod migrations;
 pub mod moderation;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod torrents;

@@ -195,7 +195,19 @@ pub mod fuzzing {
         {
             let _ = (head.path(), head.query(), head.accepts_gzip());
             let _ = head.tokens("x-forwarded-for").rev().count();
+            assert_eq!(head.has_body, announces_body(&bytes[..length]));
         }
+    }
+
+    /// A second reading of what says that a body follows: line by line.
+    fn announces_body(head: &[u8]) -> bool {
+        let fields = head.split(|byte| *byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((line[..colon].to_ascii_lowercase(), line[colon + 1..].trim_ascii()))
+        });
+        fields.into_iter().any(|(name, value)| {
+            name == b"transfer-encoding" || (name == b"content-length" && value != b"0")
+        })
     }
 }
 

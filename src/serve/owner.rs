@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::clock;
 use crate::config;
 use crate::db::events::{self, Event};
 use crate::db::settings::Settings;
 use crate::db::users::{self, NewUser, Role};
-use crate::db::{self, Database};
+use crate::db::{self, Database, sessions};
 use crate::site::password;
 
 /// Times that a password is asked for.
@@ -84,7 +85,9 @@ pub fn ensure(database: &Database, config: &config::Members) -> Result<(), Owner
             password::check(&settings, password).map_err(OwnerError::Weak)?;
             password.clone()
         }
-        None if std::io::stdin().is_terminal() => ask(name, &settings)?,
+        None if std::io::stdin().is_terminal() => {
+            ask(&format!("A password for {name}, who will own the members' site: "), &settings)?
+        }
         None => return Err(OwnerError::NoPassword(name.clone())),
     };
     let no_randomness = || OwnerError::Unasked("the system gives no randomness".to_owned());
@@ -107,13 +110,56 @@ pub fn ensure(database: &Database, config: &config::Members) -> Result<(), Owner
     Ok(())
 }
 
+/// Gives an account another password, asked for at the terminal unless `given`. Its sessions end,
+/// and it may sign in from everywhere again. A server may be using the database meanwhile.
+///
+/// # Errors
+/// Why not; nothing has changed then.
+pub fn set_password(db: &Path, name: &str, given: Option<String>) -> Result<(), String> {
+    if !db.is_file() {
+        return Err(format!("there is no database {}: name it with --db", db.display()));
+    }
+    let database = Database::open(db).map_err(|error| error.to_string())?;
+    let look = |conn: &db::Connection| -> db::Result<_> {
+        Ok((users::by_name(conn, name)?, Settings::load(conn)?))
+    };
+    let failed = |error: db::Error| format!("the database cannot be used: {error}");
+    let (user, settings) = database.read_now(look).map_err(failed)?;
+    let user = user.ok_or_else(|| format!("nobody is called {name}"))?;
+    let password = match given {
+        Some(password) => {
+            password::check(&settings, &password)?;
+            password
+        }
+        None if std::io::stdin().is_terminal() => {
+            ask(&format!("A new password for {}: ", user.username), &settings)
+                .map_err(|error| error.to_string())?
+        }
+        None => return Err("name a file with --password-file, or use a terminal".to_owned()),
+    };
+    let hash = password::hash(&password).ok_or("the system gives no randomness")?;
+    let now = clock::unix_secs().cast_signed();
+    let work = |tx: &db::Transaction<'_>| -> db::Result<()> {
+        users::set_password(tx, user.user_id, &hash, now)?;
+        sessions::end_all(tx, user.user_id, None)?;
+        let event = Event {
+            actor: "cli",
+            action: "change_password",
+            target: &user.username,
+            ..Event::default()
+        };
+        events::insert(tx, now, &event)
+    };
+    database.write_now(work).map_err(failed)
+}
+
 /// Has a new password typed twice, until both are the same and keep the rules.
-fn ask(name: &str, settings: &Settings) -> Result<String, OwnerError> {
+fn ask(prompt: &str, settings: &Settings) -> Result<String, OwnerError> {
     let read = |prompt: String| {
         rpassword::prompt_password(prompt).map_err(|error| OwnerError::Unasked(error.to_string()))
     };
     for _ in 0..ATTEMPTS {
-        let password = read(format!("A password for {name}, who will own the members' site: "))?;
+        let password = read(prompt.to_owned())?;
         if let Err(lacks) = password::check(settings, &password) {
             eprintln!("{lacks}");
         } else if read("The same again: ".to_owned())? == password {

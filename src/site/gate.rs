@@ -16,6 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 
+use super::account::second_factor;
 use super::form::{self, CSRF_FIELD, Form};
 use super::members::Members;
 use super::page::go;
@@ -24,6 +25,7 @@ use super::session::{COOKIE_NAME, GUEST_COOKIE_NAME, Member, Token, is_same};
 use super::visitor::{self, Visitor};
 use super::{Error, Site, redirect};
 use crate::clock;
+use crate::db::settings::TOTP_REQUIRED_FOR_STAFF;
 use crate::db::{self, sessions};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -81,6 +83,9 @@ pub async fn gate(
             Some(_) => Err(Error::Forbidden),
             None => Ok(to_sign_in(request.uri(), request.method())),
         };
+    }
+    if lacks_second_factor(&members, rule, caller.member.as_ref()) {
+        return Ok(go(second_factor::PATH));
     }
     note(&members, rule, caller.member.as_ref(), now).await?;
     let request = with_form(rule, request, caller).await?;
@@ -172,6 +177,13 @@ async fn identify(
 pub fn is_allowed(networks: &[String], ip: IpAddr) -> bool {
     let contains = |network: &String| network.parse::<IpNet>().is_ok_and(|net| net.contains(&ip));
     networks.is_empty() || networks.iter().any(contains)
+}
+
+/// Whether somebody of the staff has to set up a second factor before anything else.
+fn lacks_second_factor(members: &Members, rule: &Rule, member: Option<&Member>) -> bool {
+    let is_on_the_way = rule.path.starts_with(second_factor::PATH) || rule.path == "/manage/logout";
+    let lacks = |member: &Member| member.is_staff() && !member.session.user.has_totp;
+    !is_on_the_way && member.is_some_and(lacks) && members.settings().is_on(TOTP_REQUIRED_FOR_STAFF)
 }
 
 /// To sign in, and from there to the page that was asked for.

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::account::throttle::Throttle;
+use super::account::ticket::Tickets;
 use super::password::Hashing;
 use crate::db::settings::Settings;
 use crate::db::{self, Database};
@@ -18,6 +19,8 @@ use crate::tracker::registered::Registered;
 pub struct Members {
     /// All that is kept.
     pub database: Database,
+    /// Who is asked for a second factor.
+    pub tickets: Tickets,
     /// How often strangers may try.
     pub throttle: Throttle,
     /// What passwords are looked at with.
@@ -41,8 +44,9 @@ impl Members {
         let copying = Arc::new(Semaphore::new(1));
         Ok(Members {
             database,
-            hashing: Hashing::default(),
+            tickets: Tickets::default(),
             throttle: Throttle::default(),
+            hashing: Hashing::default(),
             copying,
             tracker,
             settings,

@@ -78,6 +78,7 @@ pub const RULES: &[Rule] = &[
     // Coming in and going out.
     page("/manage", ANYONE),
     form("/manage/login", ANYONE),
+    form("/manage/login/code", ANYONE),
     form("/manage/logout", BASIC),
     page("/manage/signup", ANYONE),
     form("/manage/signup", ANYONE),
@@ -87,6 +88,10 @@ pub const RULES: &[Rule] = &[
     page("/manage/profile", BASIC),
     form("/manage/profile/settings", BASIC),
     form("/manage/profile/end-session", BASIC),
+    page("/manage/profile/second-factor", BASIC),
+    form("/manage/profile/second-factor/begin", BASIC),
+    form("/manage/profile/second-factor/confirm", BASIC),
+    form("/manage/profile/second-factor/end", BASIC),
     page("/manage/password", BASIC),
     form("/manage/password", BASIC),
     page("/manage/user/{username}", STANDARD),

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
-use super::account::{login, password, profile, signup};
+use super::account::{login, password, profile, second_factor, signup};
 use super::error::{method_not_allowed, not_found};
 use super::gate::gate;
 use super::torrents::{browse, change, detail, upload};
@@ -42,6 +42,7 @@ fn members(site: &Site) -> Router<Site> {
     Router::new()
         .route("/manage", get(login::show))
         .route("/manage/login", post(login::submit))
+        .route("/manage/login/code", post(login::submit_code))
         .route("/manage/logout", post(login::leave))
         .route("/manage/signup", get(signup::show).post(signup::submit))
         .route("/manage/invite/{code}", get(signup::show_invited).post(signup::submit_invited))
@@ -49,6 +50,10 @@ fn members(site: &Site) -> Router<Site> {
         .route("/manage/profile", get(profile::show))
         .route("/manage/profile/settings", post(profile::choose))
         .route("/manage/profile/end-session", post(profile::end_session))
+        .route(second_factor::PATH, get(second_factor::show))
+        .route("/manage/profile/second-factor/begin", post(second_factor::begin))
+        .route("/manage/profile/second-factor/confirm", post(second_factor::confirm))
+        .route("/manage/profile/second-factor/end", post(second_factor::end))
         .route("/manage/password", get(password::show).post(password::submit))
         .route("/manage/user/{username}", get(profile::show_other))
         // Torrents.

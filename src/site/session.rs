@@ -43,13 +43,21 @@ impl Token {
         let fields = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
         let pairs =
             fields.flat_map(|field| field.split(';')).filter_map(|p| p.trim().split_once('='));
-        let is_token =
-            |value: &str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
         pairs
             .filter(|(key, value)| *key == name && is_token(value))
             .map(|(_, value)| Token(value.to_owned()))
             .take(COOKIES_MAX)
             .collect()
+    }
+
+    /// Reads one from a form.
+    pub fn from_text(text: &str) -> Option<Token> {
+        is_token(text).then(|| Token(text.to_owned()))
+    }
+
+    /// As it is sent to whoever it is for, and to nobody else.
+    pub fn text(&self) -> &str {
+        &self.0
     }
 
     /// What is kept of it.
@@ -69,6 +77,10 @@ impl Token {
         let Token(token) = self;
         cookie(&format!("{name}={token}; Max-Age={LASTS_SECS}"))
     }
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Has a browser forget the cookie of a session.

@@ -247,6 +247,7 @@ fn drops_of_a_socket_that_workers_share_are_counted_once() {
             let figures: serde_json::Value = serde_json::from_str(body).unwrap();
             figures["udp"]["dropped"].as_u64().unwrap()
         };
+        std::thread::sleep(Duration::from_millis(1_500)); // each worker has looked a first time
         signal(&tracker, Signal::STOP); // nobody reads meanwhile
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..30_000 {

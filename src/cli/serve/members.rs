@@ -60,7 +60,8 @@ impl ServeArguments {
             return Ok(None);
         }
         let typed = Some(self.super_user_password.clone()).filter(|typed| !typed.is_empty());
-        let read = self.super_user_password_file.as_deref().map(password_in).transpose()?;
+        let read = self.super_user_password_file.as_deref();
+        let read = read.map(|file| password_in("--super-user-password-file", file)).transpose()?;
         Ok(Some(config::Members {
             db: self.db_path(),
             owner: self.super_user.clone(),
@@ -72,12 +73,7 @@ impl ServeArguments {
 
     /// Where the database lies.
     fn db_path(&self) -> PathBuf {
-        let usual = || {
-            let given = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
-            let folder = Some(PathBuf::from(FOLDER)).filter(|folder| folder.is_dir());
-            given.or(folder).unwrap_or_default().join(FILE)
-        };
-        self.db.clone().unwrap_or_else(usual)
+        db_path(self.db.as_deref())
     }
 
     /// Whether we issue our certificate ourselves.
@@ -90,6 +86,16 @@ impl ServeArguments {
         let beside = |name| self.db_path().with_file_name(name);
         self.makes_own_pair().then(|| (beside("self-signed.crt"), beside("self-signed.key")))
     }
+}
+
+/// Where the database lies, if `named` does not say it.
+pub(in crate::cli) fn db_path(named: Option<&Path>) -> PathBuf {
+    let usual = || {
+        let given = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+        let folder = Some(PathBuf::from(FOLDER)).filter(|folder| folder.is_dir());
+        given.or(folder).unwrap_or_default().join(FILE)
+    };
+    named.map_or_else(usual, Path::to_owned)
 }
 
 /// What a certificate of our own is issued to.
@@ -107,11 +113,9 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_fine)
 }
 
-/// The first line of a file.
-fn password_in(path: &Path) -> Result<String, Exit> {
-    let cannot = |fault: &str| {
-        Exit::Failed(format!("Error: --super-user-password-file {}: {fault}", path.display()))
-    };
+/// The first line of a file that an option names.
+pub(in crate::cli) fn password_in(option: &str, path: &Path) -> Result<String, Exit> {
+    let cannot = |fault: &str| Exit::Failed(format!("Error: {option} {}: {fault}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| cannot(&error.to_string()))?;
     let password = text.lines().next().unwrap_or_default().to_owned();
     if password.is_empty() { Err(cannot("its first line is empty")) } else { Ok(password) }

@@ -1,4 +1,4 @@
-mod million;
+pub(crate) mod million;
 
 use super::list::{Listed, Part, Scope, Sort, list, search};
 use super::snapshots::Snapshot;

@@ -131,6 +131,7 @@ pub mod fuzzing {
         let Ok(link) = str::from_utf8(input) else { return };
         let Ok(magnet) = link.parse::<Magnet>() else { return };
         check_magnet(&magnet);
+        check_base32(&magnet);
         let more = format!("{}&so=0-2", link.trim());
         if more.len() <= LINK_LEN_MAX {
             assert_eq!(more.parse(), Ok(magnet));
@@ -151,6 +152,19 @@ pub mod fuzzing {
             length: Some(metainfo.total_size),
             trackers: metainfo.trackers.concat(),
         });
+    }
+
+    /// Its v1 hash in base32, written bit by bit, is read as the same.
+    fn check_base32(magnet: &Magnet) {
+        let Some(hash) = magnet.identity.v1() else { return };
+        let bit = |at: usize| hash.0[at / 8] >> (7 - at % 8) & 1;
+        let digit = |number: usize| {
+            let value = (0..5).fold(0, |value, at| value << 1 | bit(number * 5 + at));
+            char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(value)])
+        };
+        let link: String = "magnet:?xt=urn:btih:".chars().chain((0..32).map(digit)).collect();
+        let read = link.parse::<Magnet>();
+        assert_eq!(read.map(|read| read.identity.v1()), Ok(Some(hash)), "{link}");
     }
 
     fn check_magnet(magnet: &Magnet) {

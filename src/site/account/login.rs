@@ -7,6 +7,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
+use super::second_factor;
 use super::verify::{self, Checked};
 use crate::clock;
 use crate::db::events::{self, Event};
@@ -95,8 +96,74 @@ pub async fn submit(
             return wrong(error, StatusCode::TOO_MANY_REQUESTS);
         }
     };
-    let who = (user.user_id, user.username);
-    sign_in(members, &caller, who, local(form.text("next"))).await
+    let next = local(form.text("next"));
+    if user.has_totp {
+        let now = clock::unix_secs().cast_signed();
+        let ticket = members.tickets.give(user.user_id, &user.username, now).ok_or(Error::Busy)?;
+        return code_page(&caller, ticket.text(), next, None);
+    }
+    sign_in(members, &caller, (user.user_id, user.username), next).await
+}
+
+#[derive(Debug, Template)]
+#[template(path = "account/code.html")]
+struct CodePage<'a> {
+    csrf: &'a str,
+    ticket: &'a str,
+    next: &'a str,
+    error: Option<&'a str>,
+}
+
+fn code_page(
+    caller: &Caller,
+    ticket: &str,
+    next: &str,
+    error: Option<&str>,
+) -> Result<Response, Error> {
+    let page = CodePage { csrf: &caller.csrf, ticket, next, error };
+    Ok(Html(page.render()?).into_response())
+}
+
+/// `POST /manage/login/code`: the second factor, for whoever holds a ticket.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn submit_code(
+    State(site): State<Site>,
+    caller: Caller,
+    form: Form,
+) -> Result<Response, Error> {
+    let members = site.members()?;
+    let now = clock::unix_secs().cast_signed();
+    let next = local(form.text("next"));
+    let ticket = Token::from_text(form.text("ticket"));
+    let whose = ticket.as_ref().and_then(|ticket| members.tickets.look(ticket, now));
+    let Some((ticket, (user_id, username))) = ticket.zip(whose) else {
+        let error = "That took too long, or too many codes were wrong. Begin again.";
+        return page(members, &caller, ("", next), Some(error));
+    };
+    let (code, name, ip) = (form.text("code").to_owned(), username.clone(), caller.ip.to_string());
+    let work = move |tx: &db::Transaction<'_>| -> db::Result<bool> {
+        let is_right = second_factor::accept(tx, user_id, &code, now)?;
+        if !is_right {
+            let event = Event {
+                actor_id: Some(user_id),
+                actor: &name,
+                action: "login_failed",
+                detail: "second factor",
+                ip: &ip,
+                ..Event::default()
+            };
+            events::insert(tx, now, &event)?;
+        }
+        Ok(is_right)
+    };
+    if !members.database.write(work).await? {
+        let error = "This code is wrong, or was used before.";
+        return code_page(&caller, ticket.text(), next, Some(error));
+    }
+    members.tickets.take(&ticket);
+    sign_in(members, &caller, (user_id, username), next).await
 }
 
 /// Begins a session for an account, whose id and name these are, and leads to a page. A session

@@ -140,6 +140,20 @@ fn owner_is_asked_for_a_password_once_and_the_site_is_there() {
     let head = format!("GET /manage/dashboard HTTP/1.1\r\nCookie: __Host-wksession={session}");
     let page = ask(folder.path(), port, &head, b"");
     assert!(page.contains("Register torrents"), "sessions outlive a restart: {page}");
+
+    let file = folder.path().join("another");
+    std::fs::write(&file, "Another-Horse-10?").unwrap();
+    let (file, db) = (file.to_str().unwrap(), folder.path().join("site.db"));
+    let db = db.to_str().unwrap();
+    let set = ["admin", "set-password", "Admin", "--db", db, "--password-file", file];
+    let (code, said, stderr) = super::output(&set);
+    assert_eq!((code, said.contains("another password")), (Some(0), true), "{stderr}");
+    let page = ask(folder.path(), port, &head, b"");
+    assert!(page.contains("303"), "beside a server that runs, its sessions have ended: {page}");
+    let (code, _, stderr) = super::output(&["admin", "set-password", "nobody", "--db", db]);
+    assert!(code == Some(1) && stderr.contains("nobody is called"), "{stderr}");
+    let (code, _, stderr) = super::output(&["admin", "set-password", "x", "--db", "/no/such"]);
+    assert!(code == Some(1) && stderr.contains("/no/such"), "{stderr}");
     signal(&again, "-TERM");
     assert_eq!(exit_code(&mut again), Some(0));
 }

@@ -206,3 +206,48 @@ async fn others_see_a_member_as_they_may() {
     let mut basic = site.member("cat", Role::Basic);
     assert_eq!(basic.get("/manage/user/ann").await.status, 403);
 }
+
+#[tokio::test]
+async fn second_factor_is_asked_for_once_it_is_set_up() {
+    use crate::site::account::second_factor::tests::code;
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Admin);
+    site.set_password(ann, PASSWORD);
+    let mut here = site.browser_of(ann);
+    site.switch_on(settings::TOTP_REQUIRED_FOR_STAFF).await;
+    let path = "/manage/profile/second-factor";
+    here.get("/manage/dashboard").await.assert_leads_to(path);
+    here.post("/manage/profile/second-factor/begin", &[]).await.assert_leads_to(path);
+    let page = here.get(path).await.text();
+    assert!(page.contains("<svg class=\"qr\"") && page.contains("Turn it on"), "{page}");
+    let find = |conn: &db::Connection| db::second_factor::find(conn, ann);
+    let secret = site.members.database.read_now(find).unwrap().unwrap().secret;
+    let confirm = "/manage/profile/second-factor/confirm";
+    assert!(here.post(confirm, &[("code", "000 000")]).await.text().contains("not the code"));
+    let now = clock::unix_secs().cast_signed();
+    let done = here.post(confirm, &[("code", &code(&secret, now))]).await.text();
+    let backup = done.split("<code>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(here.get("/manage/dashboard").await.status, 200);
+
+    let mut there = site.stranger();
+    let fields = [("username", "ann"), ("password", PASSWORD), ("next", "/manage/profile")];
+    let asked = there.post("/manage/login", &fields).await.text();
+    assert!(asked.contains("The second factor") && there.session.is_none(), "{asked}");
+    let ticket = asked.split("name=\"ticket\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let with = |code| [("ticket", ticket), ("next", "/manage/profile"), ("code", code)];
+    let used = code(&secret, now);
+    let told = there.post("/manage/login/code", &with(&used)).await.text();
+    assert!(told.contains("wrong, or was used before"), "no code counts twice: {told}");
+    there.post("/manage/login/code", &with(&backup)).await.assert_leads_to("/manage/profile");
+    assert!(there.get("/manage/profile").await.status == 200);
+    let again = there.post("/manage/login/code", &with(&used)).await.text();
+    assert!(again.contains("Begin again"), "a ticket serves once: {again}");
+
+    let end = "/manage/profile/second-factor/end";
+    let form = |password, code| [("password", password), ("code", code)];
+    assert!(here.post(end, &form("wrong", "1")).await.text().contains("not your password"));
+    assert!(here.post(end, &form(PASSWORD, &backup)).await.text().contains("used before"));
+    let later = code(&secret, now + 30);
+    here.post(end, &form(PASSWORD, &later)).await.assert_leads_to("/manage/profile");
+    assert_eq!(site.number("select count(*) from users where totp_secret is not null"), 0);
+}

@@ -41,9 +41,11 @@ async fn every_number_is_kept_within_its_range_and_the_fault_is_told() {
                 settings::ALL
                     .iter()
                     .map(|other| {
-                        let is_this = *setting == *other;
-                        let kept = || before.value(*other);
-                        (other.key(), if is_this { value.to_string() } else { kept() })
+                        if *setting == *other {
+                            (other.key(), value.to_string())
+                        } else {
+                            (other.key(), before.value(*other))
+                        }
                     })
                     .collect()
             };

@@ -2,9 +2,10 @@
 //! browsers that keep a cookie.
 //!
 //! - [`accounts`]: new ones, one's own, and what others see.
-//! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was done, as
-//!   the staff sees them; [`admin_database`]: the whole of it, and what cannot be undone.
+//! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was done,
+//!   as the staff sees them; [`admin_database`]: the whole of it, and what cannot be undone.
 //! - [`permissions`]: every row of the table, for every role.
+//! - [`scale`]: how long pages of a large site take.
 //! - [`sign_in`]: coming in and going out.
 //! - [`torrents`]: a torrent from its upload to its end.
 
@@ -14,6 +15,7 @@ mod admin_events;
 mod admin_settings;
 mod admin_users;
 mod permissions;
+mod scale;
 mod sign_in;
 mod torrents;
 
@@ -56,7 +58,11 @@ struct TestSite {
 
 impl TestSite {
     fn new() -> TestSite {
-        let folder = tempfile::tempdir().unwrap();
+        TestSite::over(tempfile::tempdir().unwrap())
+    }
+
+    /// A site over the database in a folder, which is made where there is none.
+    fn over(folder: TempDir) -> TestSite {
         let database = Database::open(&folder.path().join("site.db")).unwrap();
         let swarms = Arc::new(Swarms::new(&config::Swarm::default()));
         let now = clock::unix_secs();

@@ -26,7 +26,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Two members with a million torrents between them, one in a thousand by the second.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     open().execute("vacuum into ?1", [path.to_str().unwrap()]).unwrap();
     let conn = Connection::open(path).unwrap();
     conn.execute_batch("pragma journal_mode = wal; pragma synchronous = off; begin").unwrap();
@@ -41,7 +41,7 @@ fn fill(path: &Path) {
 }
 
 /// The slowest of a hundred, less one: with so many, the 99th percentile.
-fn time(what: &str, ask: impl Fn()) -> Duration {
+pub(crate) fn time(what: &str, ask: impl Fn()) -> Duration {
     let mut times: Vec<_> = (0..100)
         .map(|_| {
             let start = Instant::now();
