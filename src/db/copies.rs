@@ -364,6 +364,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_put_in_place_whole_was_not_put_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, other) = (database(&folder, "live.db"), database(&folder, "other.db"));
+        live.write_now(|tx| -> Result<()> {
+            add(tx, "old", Role::Super);
+            Ok(())
+        })
+        .unwrap();
+        live.with_writer(|writer| {
+            other.read_now(|other| -> Result<()> {
+                let backup = Backup::new(other, writer)?;
+                assert!(matches!(backup.step(1)?, StepResult::More));
+                Ok(())
+            })
+        })
+        .unwrap();
+        let all = |conn: &Connection| -> Result<Vec<String>> { Ok(names(conn)) };
+        assert_eq!(live.read_now(all).unwrap(), ["old"]);
+        live.write_now(|tx| -> Result<()> {
+            add(tx, "next", Role::Basic);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(live.read_now(all).unwrap(), ["next", "old"]);
+    }
+
+    #[test]
     fn what_is_not_whole_not_ours_or_nobodys_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);

@@ -86,6 +86,7 @@ impl Members {
             registered.become_like(&keep_registered::load(conn, false)?);
         }
         self.obey(settings);
+        self.tickets.clear();
         Ok(())
     }
 

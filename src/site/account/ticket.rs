@@ -54,6 +54,11 @@ impl Tickets {
         is_good.then(|| (ticket.user_id, ticket.username.clone()))
     }
 
+    /// Takes all back: the accounts they are for may be other ones now.
+    pub fn clear(&self) {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Takes one back, once it has served.
     pub fn take(&self, token: &Token) {
         self.out.lock().unwrap_or_else(PoisonError::into_inner).remove(&token.hash());

@@ -239,3 +239,32 @@ async fn invitations_are_made_told_to_their_maker_alone_and_deleted_once() {
     }
     assert_eq!(site.number("select count(*) from events where action like '%_invite'"), 2);
 }
+
+#[tokio::test]
+async fn torrents_are_listed_found_and_named_as_text() {
+    use crate::db::torrents::tests::{add as add_torrent, sample};
+    let site = TestSite::new();
+    let mut admin = site.member("keeper", Role::Admin);
+    let ann = site.account("ann", Role::Basic);
+    let work = |tx: &db::Transaction<'_>| -> db::Result<()> {
+        for number in 0..60 {
+            add_torrent(tx, &sample(number, &format!("walrus {number:02}.")), ann);
+        }
+        add_torrent(tx, &sample(99, "<script>alert(1)</script>\"'"), ann);
+        Ok(())
+    };
+    site.members.database.write_now(work).unwrap();
+    let shown = admin.get("/manage/admin/torrents").await.text();
+    assert!(shown.contains("&#60;script&#62;alert") && !shown.contains("<script>alert"));
+    assert!(shown.contains("walrus 59.") && !shown.contains("walrus 05."));
+    let found = admin.get("/manage/admin/torrents?q=walrus+05&page=7").await.text();
+    assert!(found.contains("walrus 05.") && !found.contains("walrus 59."));
+    let account = admin.get("/manage/admin/user/ann").await.text();
+    assert!(account.contains("&#60;script&#62;alert") && !account.contains("<script>alert"));
+    let info_hash = sample(99, "").identity.v1().unwrap().to_string();
+    let back = "/manage/admin/torrents?page=1";
+    let fields = [("info_hash", info_hash.as_str()), ("redirect", back)];
+    admin.post("/manage/delete-torrent", &fields).await.assert_leads_to(back);
+    assert!(!admin.get("/manage/admin/torrents").await.text().contains("alert(1)</td>"));
+    assert_eq!(site.number("select count(*) from torrents"), 60);
+}
