@@ -135,7 +135,7 @@ fn page(member: &Member, refused: Option<(Operation, &'static str)>) -> Result<R
 /// `POST /manage/admin/delete-all-users`.
 ///
 /// # Errors
-/// As [`run`] says.
+/// When the password was wrong too often, or the database cannot be used.
 pub async fn users(
     State(site): State<Site>,
     member: Member,
@@ -147,7 +147,7 @@ pub async fn users(
 /// `POST /manage/admin/delete-all-torrents`.
 ///
 /// # Errors
-/// As [`run`] says.
+/// When the password was wrong too often, or the database cannot be used.
 pub async fn torrents(
     State(site): State<Site>,
     member: Member,
@@ -159,7 +159,7 @@ pub async fn torrents(
 /// `POST /manage/admin/system-wipe`.
 ///
 /// # Errors
-/// As [`run`] says.
+/// When the password was wrong too often, or the database cannot be used.
 pub async fn wipe(State(site): State<Site>, member: Member, form: Form) -> Result<Response, Error> {
     run(&site, member, &form, Operation::Wipe).await
 }
