@@ -12,10 +12,12 @@
 //! - [`settings`]: what the owner has set.
 //! - [`events`]: what was done.
 //! - [`magnet_trackers`]: what magnet links name.
+//! - [`copies`]: backups, and what is put in place of all.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
 
 pub mod allowlist;
+pub mod copies;
 pub mod database;
 pub mod events;
 pub mod invites;

@@ -27,16 +27,6 @@ pub fn set_role(conn: &Connection, user_id: i64, role: Role) -> Result<()> {
     Ok(())
 }
 
-/// Forgets wrong passwords of an account. Tells whether there were any.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn unlock(conn: &Connection, user_id: i64) -> Result<bool> {
-    let forgotten =
-        conn.prepare_cached("delete from login_failures where user_id = ?1")?.execute([user_id])?;
-    Ok(forgotten > 0)
-}
-
 /// Takes an account away with all that is its own. Its torrents stay, of nobody.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, Result, ToSql, params_from_iter};
 
-use super::containing;
 use super::users::{self, Role, User};
+use super::{containing, login_failures};
 
 /// Accounts on a page.
 pub const ROWS: u64 = 50;
@@ -68,7 +68,7 @@ pub fn list(conn: &Connection, wanted: &Wanted, page: u64, now: i64) -> Result<L
     let ids: Vec<i64> = ids.collect::<Result<_>>()?;
     let found = ids.into_iter().filter_map(|user_id| {
         let user = users::find(conn, user_id).transpose()?;
-        Some(user.and_then(|user| Ok((user, is_locked(conn, user_id, now)?))))
+        Some(user.and_then(|user| Ok((user, login_failures::summary(conn, user_id, now)?.1))))
     });
     Ok(Listed { users: found.collect::<Result<_>>()?, total, page, pages })
 }
@@ -95,17 +95,6 @@ fn condition(wanted: &Wanted, now: i64) -> (String, Vec<Box<dyn ToSql>>) {
         }
     }
     (conditions.join(" and "), values)
-}
-
-/// Whether the password of an account was wrong too often, from anywhere.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn is_locked(conn: &Connection, user_id: i64, now: i64) -> Result<bool> {
-    conn.prepare_cached(
-        "select exists (select 1 from login_failures where user_id = ?1 and locked_until > ?2)",
-    )?
-    .query_row([user_id, now], |row| row.get(0))
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use super::account::throttle::Throttle;
 use super::account::ticket::Tickets;
 use super::password::Hashing;
 use crate::db::settings::Settings;
 use crate::db::{self, Database};
+use crate::jobs::keep_registered;
 use crate::tracker::Tracker;
 use crate::tracker::registered::Registered;
 
@@ -23,6 +25,8 @@ pub struct Members {
     pub throttle: Throttle,
     /// What passwords are looked at with.
     pub hashing: Hashing,
+    /// Whoever makes a whole copy of the database has this meanwhile.
+    pub copying: Arc<Semaphore>,
     /// Asks for registered torrents alone; see [`Members::registered`].
     tracker: Arc<Tracker>,
     /// As they were last saved.
@@ -37,11 +41,13 @@ impl Members {
     pub fn new(database: Database, tracker: Arc<Tracker>) -> db::Result<Members> {
         let settings = database.read_now(Settings::load)?;
         let settings = ArcSwap::from_pointee(settings);
+        let copying = Arc::new(Semaphore::new(1));
         Ok(Members {
             database,
             tickets: Tickets::default(),
             throttle: Throttle::default(),
             hashing: Hashing::default(),
+            copying,
             tracker,
             settings,
         })
@@ -58,10 +64,28 @@ impl Members {
     /// When the database cannot be read.
     pub async fn reload_settings(&self) -> db::Result<()> {
         let settings = self.database.read(Settings::load).await?;
+        self.obey(settings);
+        Ok(())
+    }
+
+    fn obey(&self, settings: Settings) {
         if let Some(registered) = self.registered() {
             registered.set_open(settings.is_on(db::settings::OPEN_TRACKER));
         }
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Takes up a database that has become another one, as far as it is in memory. For a thread
+    /// that may wait, while nobody writes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn reload_all(&self, conn: &db::Connection) -> db::Result<()> {
+        let settings = Settings::load(conn)?;
+        if let Some(registered) = self.registered() {
+            registered.become_like(&keep_registered::load(conn, false)?);
+        }
+        self.obey(settings);
         Ok(())
     }
 

@@ -26,14 +26,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Of `protocol`, the data plane knows two heads and nothing else: see the test below.
     ("net", &["tracker", "protocol", "stats", "clock", "limits", "config"]),
     ("outbound", &["config", "limits"]),
-    // Of `net` and `tracker`, the site knows what an announce on a web port is passed on to.
-    (
-        "site",
-        &[
-            "db", "protocol", "swarm", "stats", "tracker", "net", "outbound", "config", "limits",
-            "clock",
-        ],
-    ),
     ("query", &["protocol", "limits"]),
     // Of `query`, the jobs know how another tracker is asked how large a swarm is there.
     (
@@ -41,6 +33,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "db", "protocol", "swarm", "state", "tracker", "net", "stats", "outbound", "query",
             "clock", "limits", "config",
+        ],
+    ),
+    // Of `net` and `tracker`, the site knows what an announce on a web port is passed on to; of the
+    // jobs, how the tracker's set is read from a database that has become another one.
+    (
+        "site",
+        &[
+            "db", "protocol", "swarm", "stats", "tracker", "net", "outbound", "jobs", "config",
+            "limits", "clock",
         ],
     ),
     // It asks what the data plane would ask of the system, and the tracker what a client would.

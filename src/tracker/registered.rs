@@ -78,6 +78,20 @@ enum Entry {
     Removed(Removal),
 }
 
+impl Entry {
+    fn copied(&self) -> Entry {
+        match self {
+            Entry::Torrent(completions) => {
+                let counted = completions.counted.load(Ordering::Relaxed);
+                let count = || AtomicU32::new(counted);
+                Entry::Torrent(Completions { counted: count(), saved: count() })
+            }
+            Entry::Alias(canonical) => Entry::Alias(*canonical),
+            Entry::Removed(removal) => Entry::Removed(*removal),
+        }
+    }
+}
+
 /// How often a torrent was completed. Relaxed throughout: lone numbers, of which only the job that
 /// saves reads more than one.
 #[derive(Debug)]
@@ -147,6 +161,22 @@ impl Registered {
                 self.replaced(torrents.remove(&info_hash));
             }
         }
+    }
+
+    /// Has the torrents and removals of `other` from now on, and no others; those of both are
+    /// answered throughout. Whether the tracker is open stays as it is. For when the database has
+    /// become another one; no torrent may be changed meanwhile.
+    pub fn become_like(&self, other: &Registered) {
+        let (torrents, others) = (self.torrents.pin(), other.torrents.pin());
+        for (info_hash, entry) in &others {
+            torrents.insert(*info_hash, entry.copied());
+        }
+        for (info_hash, _) in &torrents {
+            if others.get(info_hash).is_none() {
+                torrents.remove(info_hash);
+            }
+        }
+        self.removals.store(other.removals.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn replaced(&self, entry: Option<&Entry>) {
@@ -265,6 +295,29 @@ mod tests {
         assert_eq!(registered.resolve(&V1), Ok(V1));
         assert_eq!(registered.completed(&V1, 0), Some(0), "it starts anew");
         assert_eq!(registered.removals.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn set_becomes_another_one_with_its_counts_and_reasons() {
+        let v1 = |number| Identity::V1(InfoHash([number; 20]));
+        let (live, other) = (Registered::new(true, 0), Registered::new(false, 0));
+        live.insert(HYBRID, 3);
+        live.insert(v1(8), 5);
+        live.remove(v1(7), Removal::ByStaff);
+        other.insert(v1(8), 9);
+        other.insert(v1(9), 0);
+        other.remove(v1(6), Removal::Rights);
+        live.become_like(&other);
+        live.set_open(false);
+        let unknown = Err(Refusal::NOT_REGISTERED);
+        assert_eq!((live.resolve(&V1), live.resolve(&V2.truncated())), (unknown.clone(), unknown));
+        assert_eq!(live.resolve(&InfoHash([9; 20])), Ok(InfoHash([9; 20])));
+        assert_eq!(live.completed(&InfoHash([8; 20]), 0), Some(9));
+        let refusal = |number| live.resolve(&InfoHash([number; 20])).unwrap_err().reason;
+        assert_eq!(refusal(6), Removal::Rights.reason());
+        assert_eq!(refusal(7), Refusal::NOT_REGISTERED.reason);
+        assert_eq!(live.removals.load(Ordering::Relaxed), 1);
+        assert_eq!(live.unsaved(10), []);
     }
 
     #[test]

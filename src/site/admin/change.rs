@@ -8,7 +8,8 @@ use super::now;
 use super::users::role;
 use crate::db::events::{self, Event};
 use crate::db::users::{self, Role, User};
-use crate::db::{self, moderation, sessions};
+use crate::db::{self, login_failures, moderation, sessions};
+use crate::site::account::verify::password_is_right;
 use crate::site::form::Form;
 use crate::site::page::{Flash, go_told};
 use crate::site::permissions::{may_manage, may_set_role};
@@ -88,7 +89,7 @@ pub async fn unlock(
     form: Form,
 ) -> Result<Response, Error> {
     let work = |tx: &db::Transaction<'_>, actor: &Member, user: &User, _| {
-        if !moderation::unlock(tx, user.user_id)? {
+        if !login_failures::clear(tx, user.user_id, None)? {
             return Ok(Flash::info(format!("{} was not locked.", user.username)));
         }
         log(tx, actor, "unlock_user", &user.username, "")?;
@@ -137,7 +138,7 @@ pub async fn enable(
 }
 
 /// `POST /manage/admin/set-role`: to the role that is named, whatever it is now. Its sessions end,
-/// so that none from before has the new role.
+/// so that none from before has the new role. To make somebody staff takes the owner's password.
 ///
 /// # Errors
 /// As [`target`] says; [`Error::Forbidden`] also for a role that is not theirs to give.
@@ -147,6 +148,14 @@ pub async fn set_role(
     form: Form,
 ) -> Result<Response, Error> {
     let role = role(form.text("role")).ok_or(Error::BadRequest("There is no such role."))?;
+    if role == Role::Admin && member.role() == Role::Super {
+        let members = site.members()?;
+        if !password_is_right(members, &member, form.raw("password")).await? {
+            let flash = Flash::error("Nothing has changed: this is not your password.");
+            let to = user_url(form.text("username"));
+            return Ok(go_told(members, &member, &to, flash).await?);
+        }
+    }
     let work = move |tx: &db::Transaction<'_>, actor: &Member, user: &User, actors: Role| {
         if !may_set_role(actors, user.role, role) {
             return Err(Error::Forbidden);

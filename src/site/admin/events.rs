@@ -65,8 +65,7 @@ impl Category {
             | "db_backup"
             | "ip_allowlist_add"
             | "ip_allowlist_remove"
-            | "ip_allowlist_clear"
-            | "events_export" => Category::Security,
+            | "ip_allowlist_clear" => Category::Security,
             "login" | "create_user" | "register_torrent" | "create_invite" | "auto_promote"
             | "add_magnet_tracker" | "enable_tracker" => Category::Success,
             _ if ["points_", "bounty_", "topup_", "transfer_"]

@@ -4,12 +4,18 @@
 //! - [`torrents`]: all torrents.
 //! - [`users`], [`user`]: all accounts, and one.
 //! - [`change`]: what is done to accounts; [`allowlist`]: from where they may be used.
+//! - [`invites`]: ways in.
 //! - [`trackers`]: what magnet links name; [`settings`]: what the owner sets.
+//! - [`database`], [`restore`], [`danger`]: the whole of it, and what cannot be undone.
 //! - [`events`]: what was done.
 
 pub mod allowlist;
 pub mod change;
+pub mod danger;
+pub mod database;
 pub mod events;
+pub mod invites;
+pub mod restore;
 pub mod settings;
 pub mod torrents;
 pub mod trackers;
@@ -20,6 +26,7 @@ use axum::extract::Query;
 use axum::http::Method;
 use axum::response::Response;
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use super::page::go;
 use super::permissions;
@@ -36,17 +43,32 @@ pub enum Tab {
     Users,
     /// A further account.
     NewUser,
+    /// Ways in.
+    Invites,
     /// What magnet links name.
     Trackers,
     /// What the owner sets.
     Settings,
+    /// The whole of it.
+    Database,
+    /// What cannot be undone.
+    Danger,
     /// What happened.
     Events,
 }
 
 impl Tab {
-    const ALL: [Tab; 6] =
-        [Tab::Torrents, Tab::Users, Tab::NewUser, Tab::Trackers, Tab::Settings, Tab::Events];
+    const ALL: [Tab; 9] = [
+        Tab::Torrents,
+        Tab::Users,
+        Tab::NewUser,
+        Tab::Invites,
+        Tab::Trackers,
+        Tab::Settings,
+        Tab::Database,
+        Tab::Danger,
+        Tab::Events,
+    ];
 
     /// Those that a role may use, in their order.
     pub fn of(role: Role) -> impl Iterator<Item = Tab> {
@@ -63,8 +85,11 @@ impl Tab {
             Tab::Torrents => "/manage/admin/torrents",
             Tab::Users => "/manage/admin/users",
             Tab::NewUser => "/manage/admin/users/new",
+            Tab::Invites => "/manage/admin/invites",
             Tab::Trackers => "/manage/admin/trackers",
             Tab::Settings => "/manage/admin/settings",
+            Tab::Database => "/manage/admin/database",
+            Tab::Danger => "/manage/admin/danger",
             Tab::Events => "/manage/admin/events",
         }
     }
@@ -75,8 +100,11 @@ impl Tab {
             Tab::Torrents => "Torrents",
             Tab::Users => "Users",
             Tab::NewUser => "Add user",
+            Tab::Invites => "Invites",
             Tab::Trackers => "Trackers",
             Tab::Settings => "Settings",
+            Tab::Database => "Database",
+            Tab::Danger => "Danger zone",
             Tab::Events => "Events",
         }
     }
@@ -87,8 +115,11 @@ impl Tab {
             "torrents" => Some(Tab::Torrents),
             "users" => Some(Tab::Users),
             "adduser" => Some(Tab::NewUser),
+            "invites" => Some(Tab::Invites),
             "trackers" => Some(Tab::Trackers),
             "settings" => Some(Tab::Settings),
+            "database" => Some(Tab::Database),
+            "danger" => Some(Tab::Danger),
             "events" => Some(Tab::Events),
             _ => None,
         }
@@ -112,4 +143,12 @@ pub async fn enter(member: Member, Query(asked): Query<Asked>) -> Response {
 /// Seconds since 1970.
 fn now() -> i64 {
     clock::unix_secs().cast_signed()
+}
+
+/// A time as it stands in the names of files: `20260301-140509`, in UTC.
+fn stamp(unix_secs: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(unix_secs).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, hour, minute, second) = (at.date(), at.hour(), at.minute(), at.second());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }

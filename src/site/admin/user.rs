@@ -10,9 +10,8 @@ use super::{Tab, now};
 use crate::db::allowlist::{self, Entry};
 use crate::db::torrents::Torrent;
 use crate::db::torrents::list::{self, Part, Scope, Sort};
-use crate::db::user_list::is_locked;
 use crate::db::users::{self, Role, User};
-use crate::db::{self, moderation, sessions};
+use crate::db::{self, login_failures, moderation, sessions};
 use crate::site::form::Form;
 use crate::site::members::Members;
 use crate::site::page::{Flash, Viewer, go_told};
@@ -100,7 +99,7 @@ pub async fn show(
         Ok(UserPage {
             viewer,
             tab: Tab::Users,
-            is_locked: is_locked(conn, user.user_id, now())?,
+            is_locked: login_failures::summary(conn, user.user_id, now())?.1,
             user,
             torrents: listed.torrents,
             total: listed.total,

@@ -11,6 +11,7 @@ use super::{Tab, now};
 use crate::db::user_list::{self, Listed, State as Doing, Wanted};
 use crate::db::users::{self, NewUser, Role, User};
 use crate::db::{self};
+use crate::site::account::signup::check_name;
 use crate::site::form::Form;
 use crate::site::members::Members;
 use crate::site::page::{Flash, Viewer, go_told};
@@ -165,7 +166,7 @@ pub async fn add(State(site): State<Site>, member: Member, form: Form) -> Result
         if form.text("role").is_empty() { Some(Role::Basic) } else { role(form.text("role")) };
     let role = asked.filter(|role| may_make(member.role(), *role));
     let faults = Faults {
-        username: check_name(&username).err().map(str::to_owned),
+        username: check_name(&username).err(),
         password: password::check(&members.settings(), &typed).err(),
         role: role.is_none().then(|| "You may not make such an account.".to_owned()),
     };
@@ -196,38 +197,4 @@ pub async fn add(State(site): State<Site>, member: Member, form: Form) -> Result
     }
     let flash = Flash::success(format!("{username} is a member now."));
     Ok(go_told(members, &member, &user_url(&username), flash).await?)
-}
-
-/// Names that mean something else, here or in the events.
-const RESERVED: [&str; 9] =
-    ["system", "self", "cli", "deleted", "following", "admin", "root", "unknown", "new"];
-
-/// Whether an account may be called so.
-fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=32).contains(&name.len()) || !name.bytes().all(is_sign) {
-        return Err("A name has 1 to 32 letters, digits, dots, dashes and underscores.");
-    }
-    if !name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-        return Err("A name begins with a letter or a digit.");
-    }
-    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-        return Err("This name means something else here.");
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_short_plain_and_nobodys_else() {
-        for name in ["a", "Ann.B_c-9", &"x".repeat(32)] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
-        }
-        for name in ["", "..", "_a", "a b", "ä", "System", &"x".repeat(33), "<b>", "a\n"] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-    }
 }

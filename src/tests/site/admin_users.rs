@@ -68,7 +68,12 @@ async fn roles_are_given_by_name_and_only_below_ones_own() {
     assert_eq!(role_of(&site, "ann"), 0);
     assert_eq!(post(&mut admin, "set-role", &set("Standard")).await, 303);
     ann.get("/manage/dashboard").await.assert_leads_to("/manage");
+    site.set_password(2, PASSWORD);
     assert_eq!(post(&mut owner, "set-role", &set("Admin")).await, 303);
+    assert_eq!(role_of(&site, "ann"), 1, "that takes the password");
+    let confirmed = [("username", "ann"), ("role", "Admin"), ("password", PASSWORD)];
+    assert_eq!(post(&mut owner, "set-role", &confirmed).await, 303);
+    assert_eq!(role_of(&site, "ann"), 2);
     assert_eq!(post(&mut admin, "set-role", &set("Basic")).await, 403);
     assert_eq!(post(&mut owner, "set-role", &set("Standard")).await, 303);
     assert_eq!(role_of(&site, "ann"), 1, "a role that is named, not the one before");
@@ -139,7 +144,7 @@ async fn new_accounts_have_rules_and_a_name_is_taken_once() {
     for (name, password, role, told) in [
         ("", PASSWORD, "", "A name has"),
         ("a b", PASSWORD, "", "A name has"),
-        ("System", PASSWORD, "", "something else"),
+        ("System", PASSWORD, "", "kept back"),
         ("ann", "short", "", "The password needs"),
         ("ann", PASSWORD, "Standard", "may not make"),
         ("ann", PASSWORD, "Super", "may not make"),
@@ -210,4 +215,27 @@ async fn networks_of_an_account_bind_its_open_sessions_and_never_shut_the_owner_
     let shown = admin.get("/manage/admin/user/ann").await.text();
     assert!(!shown.contains("198.51.100"), "networks are for the owner");
     assert!(!admin.get("/manage/admin/events").await.text().contains("198.51.100"));
+}
+
+#[tokio::test]
+async fn invitations_are_made_told_to_their_maker_alone_and_deleted_once() {
+    let site = TestSite::new();
+    let (mut admin, mut owner) =
+        (site.member("keeper", Role::Admin), site.member("owner", Role::Super));
+    admin.post("/manage/admin/generate-invite", &[]).await.assert_leads_to("/manage/admin/invites");
+    let told = admin.get("/manage/admin/invites").await.text();
+    let link = told.split("href=\"/manage/invite/").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(link.len(), 43);
+    let of_others = owner.get("/manage/admin/invites?page=x").await.text();
+    assert!(!of_others.contains(link) && of_others.contains(&link[..12]));
+    assert!(!admin.get("/manage/admin/events").await.text().contains(link));
+    let mut stranger = site.stranger();
+    assert_eq!(stranger.get(&format!("/manage/invite/{link}")).await.status, 200);
+    let id = site.number("select invite_id from invites").to_string();
+    let fields = [("invite_id", id.as_str())];
+    for told in ["Nobody comes by", "used or deleted already"] {
+        owner.post("/manage/admin/delete-invite", &fields).await;
+        assert!(owner.get("/manage/admin/invites").await.text().contains(told));
+    }
+    assert_eq!(site.number("select count(*) from events where action like '%_invite'"), 2);
 }

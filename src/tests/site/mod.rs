@@ -2,15 +2,15 @@
 //! browsers that keep a cookie.
 //!
 //! - [`accounts`]: new ones, one's own, and what others see.
-//! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was
-//!   done, as
-//!   the staff sees them.
+//! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was done,
+//!   as the staff sees them; [`admin_database`]: the whole of it, and what cannot be undone.
 //! - [`permissions`]: every row of the table, for every role.
 //! - [`scale`]: how long pages of a large site take.
 //! - [`sign_in`]: coming in and going out.
 //! - [`torrents`]: a torrent from its upload to its end.
 
 mod accounts;
+mod admin_database;
 mod admin_events;
 mod admin_settings;
 mod admin_users;
