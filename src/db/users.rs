@@ -115,16 +115,13 @@ fn read(row: &Row<'_>) -> Result<User> {
     })
 }
 
-/// What a member chooses; the columns are documented in the migration.
+/// What a member chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns are documented in the migration")]
-#[expect(clippy::struct_excessive_bools, reason = "a member's choices are bools")]
 pub struct Choices {
-    pub allow_dms: bool,
+    /// Whether others see when they are here.
     pub show_online: bool,
-    pub bounty_alerts: bool,
+    /// Whether others see which torrents they share.
     pub link_torrent_activity: bool,
-    pub allow_follow_visibility: bool,
 }
 
 /// Keeps what a member has chosen.
@@ -133,18 +130,9 @@ pub struct Choices {
 /// When the database cannot be written.
 pub fn choose(conn: &Connection, user_id: i64, choices: &Choices) -> Result<()> {
     conn.prepare_cached(
-        "update users set allow_dms = ?2, show_online = ?3, bounty_alerts = ?4,
-             link_torrent_activity = ?5, allow_follow_visibility = ?6
-         where user_id = ?1",
+        "update users set show_online = ?2, link_torrent_activity = ?3 where user_id = ?1",
     )?
-    .execute(params![
-        user_id,
-        choices.allow_dms,
-        choices.show_online,
-        choices.bounty_alerts,
-        choices.link_torrent_activity,
-        choices.allow_follow_visibility
-    ])?;
+    .execute(params![user_id, choices.show_online, choices.link_torrent_activity])?;
     Ok(())
 }
 

@@ -45,10 +45,7 @@ impl ProfilePage {
             ("Member since", time(Some(self.user.created_at))),
             ("Came", origin(&self.user)),
             ("Last signed in", time(self.user.last_login_at)),
-            (
-                "Signed in",
-                format!("{} times", numbers::count(self.user.login_count.unsigned_abs())),
-            ),
+            ("Sign-ins", numbers::count(self.user.login_count.unsigned_abs())),
             ("Password changed", time(self.user.password_changed_at)),
             ("Wrong passwords", numbers::count(self.failures.unsigned_abs())),
             ("Torrents", numbers::count(self.torrents)),
@@ -56,7 +53,7 @@ impl ProfilePage {
     }
 
     /// What can be chosen: field, whether it is, what it means.
-    fn choices(&self) -> [(&'static str, bool, &'static str); 5] {
+    fn choices(&self) -> [(&'static str, bool, &'static str); 2] {
         let user = &self.user;
         [
             ("show_online", user.show_online, "Others see when I am here"),
@@ -65,13 +62,6 @@ impl ProfilePage {
                 user.link_torrent_activity,
                 "Others see which torrents I share, by the addresses I sign in from",
             ),
-            ("allow_dms", user.allow_dms, "Members may write to me"),
-            (
-                "allow_follow_visibility",
-                user.allow_follow_visibility,
-                "Others see whom I follow, and who follows me",
-            ),
-            ("bounty_alerts", user.bounty_alerts, "I am told of new bounties"),
         ]
     }
 }
@@ -129,11 +119,8 @@ pub async fn choose(
 ) -> Result<Response, Error> {
     let members = site.members()?;
     let choices = Choices {
-        allow_dms: form.is_on("allow_dms"),
         show_online: form.is_on("show_online"),
-        bounty_alerts: form.is_on("bounty_alerts"),
         link_torrent_activity: form.is_on("link_torrent_activity"),
-        allow_follow_visibility: form.is_on("allow_follow_visibility"),
     };
     let user_id = member.user_id();
     let work = move |tx: &db::Transaction<'_>| users::choose(tx, user_id, &choices);

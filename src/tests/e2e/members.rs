@@ -105,6 +105,22 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
         site.sign_in("owner").await;
         site.look("dashboard-empty").await;
         share(&server, &site).await;
+        for (name, path) in [
+            ("profile", "/manage/profile"),
+            ("second-factor", "/manage/profile/second-factor"),
+            ("password", "/manage/password"),
+            ("member", "/manage/user/owner"),
+            ("admin-users", "/manage/admin/users"),
+            ("admin-user", "/manage/admin/user/owner"),
+            ("admin-add", "/manage/admin/users/new"),
+            ("admin-torrents", "/manage/admin/torrents"),
+            ("admin-trackers", "/manage/admin/trackers"),
+            ("admin-settings", "/manage/admin/settings"),
+            ("admin-events", "/manage/admin/events"),
+        ] {
+            site.goto(path).await;
+            site.look(name).await;
+        }
         let complaints = log(&browser, "browser").await;
         let complaints: Vec<_> = complaints
             .iter()

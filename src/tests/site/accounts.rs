@@ -179,7 +179,7 @@ async fn member_chooses_what_is_seen_and_ends_sessions() {
     here.post("/manage/profile/settings", &[("link_torrent_activity", "1")])
         .await
         .assert_leads_to("/manage/profile");
-    let chosen = "select link_torrent_activity and not show_online and not allow_dms from users";
+    let chosen = "select link_torrent_activity and not show_online from users";
     assert_eq!(site.number(chosen), 1);
     let other = site.number("select max(session_id) from sessions").to_string();
     let mut ben = site.member("ben", Role::Standard);
