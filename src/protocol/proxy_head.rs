@@ -145,7 +145,9 @@ fn decode_v2(bytes: &[u8], length_max: usize) -> Result<ProxyHead, NoHead> {
 /// The check behind the fuzz target `proxy_head`.
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing {
-    use super::{NoHead, V1_LEN_MAX, V2_FIXED_LEN, decode};
+    use std::net::IpAddr;
+
+    use super::{NoHead, V1_LEN_MAX, V2_FIXED_LEN, V2_SIGNATURE, decode};
 
     const LENGTH_MAX: usize = 1_024;
 
@@ -169,6 +171,22 @@ pub mod fuzzing {
             assert_eq!(decode(&bytes[..cut], LENGTH_MAX), Err(NoHead::Incomplete), "{cut}");
         }
         assert_eq!(head.client, head.client.map(|ip| ip.to_canonical()));
+        if bytes.starts_with(V2_SIGNATURE) {
+            assert_eq!(head.client, introduced(&bytes[..head.length]));
+        }
+    }
+
+    /// A second reading of whom a head of version 2 introduces: TCP over IPv4 or IPv6 alone, from
+    /// the offsets of the specification's section 2.2.
+    fn introduced(head: &[u8]) -> Option<IpAddr> {
+        let part = |from: usize, to: usize| head.get(from..to).expect("the addresses are there");
+        let ip = match (head[12], head[13]) {
+            (0x21, 0x11) => IpAddr::from(<[u8; 4]>::try_from(part(16, 20)).ok()?),
+            (0x21, 0x21) => IpAddr::from(<[u8; 16]>::try_from(part(16, 32)).ok()?),
+            _ => return None,
+        };
+        assert!(head.len() >= if head[13] == 0x11 { 28 } else { 52 });
+        Some(ip.to_canonical())
     }
 }
 

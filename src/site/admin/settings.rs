@@ -49,7 +49,7 @@ const fn text(text: Text, label: &'static str, hint: &'static str) -> Entry {
 }
 
 /// The cards of the tab.
-const CARDS: [Card; 9] = [
+const CARDS: [Card; 8] = [
     Card {
         id: "open_tracker",
         title: "Tracker",
@@ -69,7 +69,6 @@ const CARDS: [Card; 9] = [
                 "Days an invitation lasts",
                 "Zero: until it is used.",
             ),
-            number(settings::POINTS_INVITE_COST, "Points an invitation costs a member", ""),
         ],
     },
     Card {
@@ -94,11 +93,6 @@ const CARDS: [Card; 9] = [
         entries: &[number(settings::TORRENTS_PER_PAGE, "Torrents on a page", "")],
     },
     Card {
-        id: "comments_enabled",
-        title: "Comments",
-        entries: &[flag(settings::COMMENTS_ENABLED, "Torrents may be commented on", "")],
-    },
-    Card {
         id: "upload_limits",
         title: "Uploads",
         entries: &[
@@ -110,18 +104,11 @@ const CARDS: [Card; 9] = [
     Card {
         id: "privacy",
         title: "Privacy",
-        entries: &[
-            flag(
-                settings::GRAVATAR_ENABLED,
-                "Pictures from Gravatar",
-                "Of members who want that. Browsers then ask a stranger’s server.",
-            ),
-            number(
-                settings::ACTIVITY_LINK_DAYS,
-                "Days for which a sign-in links a member to a swarm",
-                "Of members who want to be shown as sharing.",
-            ),
-        ],
+        entries: &[number(
+            settings::ACTIVITY_LINK_DAYS,
+            "Days for which a sign-in links a member to a swarm",
+            "Of members who want to be shown as sharing.",
+        )],
     },
     Card {
         id: "events",

@@ -46,8 +46,10 @@ impl Site<'_> {
     }
 
     async fn fill(&self, css: &str, text: &str) {
-        let field = self.browser.find(Locator::Css(css)).await;
-        field.unwrap_or_else(|error| panic!("{css}: {error}")).send_keys(text).await.unwrap();
+        let Ok(field) = self.browser.find(Locator::Css(css)).await else {
+            panic!("no {css}: {}", self::text(self.browser, "body").await)
+        };
+        field.send_keys(text).await.unwrap();
     }
 
     /// Clicks, and waits for the page that comes.
@@ -74,6 +76,11 @@ impl Site<'_> {
         self.fill("[name=password]", PASSWORD).await;
         self.click("main form button").await;
         assert_eq!(self.path().await, "/manage/dashboard", "{}", text(self.browser, "main").await);
+    }
+
+    async fn sign_out(&self) {
+        self.click(".nav form button").await;
+        assert_eq!(self.path().await, "/manage");
     }
 
     /// Takes a picture in every theme and width; nothing is wider than the screen.
@@ -103,18 +110,27 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
         site.goto("/manage").await;
         site.look("sign-in").await;
         site.sign_in("owner").await;
+        let invitation = invite(&site).await;
+        site.sign_out().await;
+        sign_up(&site, &invitation).await;
         site.look("dashboard-empty").await;
         share(&server, &site).await;
+        site.sign_out().await;
+        site.sign_in("owner").await;
+        wipe_and_restore(&server, &site).await;
         for (name, path) in [
             ("profile", "/manage/profile"),
             ("second-factor", "/manage/profile/second-factor"),
             ("password", "/manage/password"),
-            ("member", "/manage/user/owner"),
+            ("member", "/manage/user/walrus"),
             ("admin-users", "/manage/admin/users"),
-            ("admin-user", "/manage/admin/user/owner"),
+            ("admin-user", "/manage/admin/user/walrus"),
             ("admin-add", "/manage/admin/users/new"),
             ("admin-torrents", "/manage/admin/torrents"),
+            ("admin-invites", "/manage/admin/invites"),
             ("admin-trackers", "/manage/admin/trackers"),
+            ("admin-database", "/manage/admin/database"),
+            ("admin-danger", "/manage/admin/danger"),
             ("admin-settings", "/manage/admin/settings"),
             ("admin-events", "/manage/admin/events"),
         ] {
@@ -129,6 +145,61 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
         assert!(complaints.is_empty(), "{complaints:?}");
         browser.close().await.unwrap();
     });
+}
+
+/// Makes an invitation; gives its address.
+async fn invite(site: &Site<'_>) -> String {
+    site.goto("/manage/admin/invites").await;
+    site.click("form[action$=generate-invite] button").await;
+    text(site.browser, ".rows .hash a").await
+}
+
+/// Comes by an invitation, after a first try that says what is wrong.
+async fn sign_up(site: &Site<'_>, invitation: &str) {
+    site.goto(invitation).await;
+    site.fill("#username", "walrus").await;
+    site.fill("#password", "short").await;
+    site.fill("#confirm", "short").await;
+    site.click("main form button").await;
+    assert!(text(site.browser, "#password-error").await.contains("at least 12"));
+    site.look("sign-up").await;
+    site.fill("#password", PASSWORD).await;
+    site.fill("#confirm", PASSWORD).await;
+    site.click("main form button").await;
+    assert_eq!(site.path().await, "/manage/dashboard");
+}
+
+/// Changes a setting, takes a backup, wipes everything, and has it back.
+async fn wipe_and_restore(server: &TestServer, site: &Site<'_>) {
+    site.goto("/manage/admin/settings").await;
+    run(site.browser, "document.querySelector('#torrents_per_page').value = '7'").await;
+    site.click("form:has(#torrents_per_page) button").await;
+    assert!(!text(site.browser, ".flash").await.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup.db.gz");
+    fs::write(&backup, fetch(server, site, "/manage/admin/db-backup").await).unwrap();
+
+    site.goto("/manage/admin/danger").await;
+    run(site.browser, "document.querySelectorAll('details').forEach((one) => one.open = true)")
+        .await;
+    site.fill("form[action$=system-wipe] [name=confirm_token]", "SYSTEMWIPE").await;
+    site.fill("form[action$=system-wipe] [name=password]", PASSWORD).await;
+    site.click("form[action$=system-wipe] button").await;
+    site.goto("/manage/admin/users").await;
+    assert!(!text(site.browser, "main").await.contains("walrus"));
+
+    site.goto("/manage/admin/database").await;
+    site.fill("[name=password]", PASSWORD).await;
+    site.fill("[name=db_file]", backup.to_str().unwrap()).await;
+    site.click("form[action$=db-restore] button").await;
+    let told = text(site.browser, "main").await;
+    assert!(told.contains("The database is restored"), "{told}");
+    site.sign_in("owner").await;
+    site.goto("/manage/admin/users").await;
+    assert!(text(site.browser, "main").await.contains("walrus"));
+    site.goto("/manage/admin/settings").await;
+    let kept = run(site.browser, "return document.querySelector('#torrents_per_page').value").await;
+    assert_eq!(kept, "7");
 }
 
 /// Uploads a torrent, finds it, has libtorrent seed it, sees the seeder, and deletes it.
@@ -196,10 +267,15 @@ async fn share(server: &TestServer, site: &Site<'_>) {
 /// What is at a path for whoever is signed in in the browser.
 async fn fetch(server: &TestServer, site: &Site<'_>, path: &str) -> Vec<u8> {
     let cookie = site.browser.get_named_cookie("__Host-wksession").await.unwrap();
-    let fields = format!("Cookie: {}={}\r\n", cookie.name(), cookie.value());
+    let (name, value) = (cookie.name(), cookie.value());
     let pem = server.folder.path().join("cert.pem");
     let mut stream = tls_stream(connect(server.addresses().web_https[0]), &pem);
-    let response = ask(&mut stream, path, &fields);
-    assert_eq!(response.status, 200);
-    response.body
+    // Of HTTP/1.0, so that a file comes as it is, and to its end.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\nCookie: {name}={value}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    let head_len = response.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    assert!(response.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&response));
+    response.split_off(head_len)
 }
