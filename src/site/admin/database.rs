@@ -1,6 +1,7 @@
 //! The whole database: taken away as a file, and put back from one.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use askama::Template;
 use axum::extract::State;
@@ -32,7 +33,11 @@ struct DatabasePage {
 /// When the page cannot be written.
 pub async fn show(State(site): State<Site>, member: Member) -> Result<Html<String>, Error> {
     let path = site.members()?.database.path();
-    let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+    // What was written last lies beside it for a while.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-wal");
+    let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let bytes = length(path) + length(Path::new(&beside));
     let page = DatabasePage {
         viewer: Viewer::from(&member),
         tab: Tab::Database,

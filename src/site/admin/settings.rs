@@ -318,9 +318,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_is_in_one_card() {
+    fn every_setting_that_has_an_effect_is_in_one_card() {
+        // Their features are still to come.
+        let awaited = ["comments_enabled", "gravatar_enabled", "points_invite_cost"];
         let entries = CARDS.iter().chain([&PEER_QUERY]).flat_map(|card| card.entries);
-        let mut keys: Vec<_> = entries.map(|entry| entry.setting.key()).collect();
+        let mut keys: Vec<_> = entries.map(|entry| entry.setting.key()).chain(awaited).collect();
         let mut all: Vec<_> = settings::ALL.iter().map(|setting| setting.key()).collect();
         keys.sort_unstable();
         all.sort_unstable();

@@ -258,7 +258,7 @@ async fn share(server: &TestServer, site: &Site<'_>) {
     assert!(text(site.browser, ".flash").await.contains("registered no more"));
     let announce = format!(
         "/announce?info_hash={}&peer_id=-XX0000-000000000000&port=6881&left=0",
-        url::form_urlencoded::byte_serialize(&info_hash.0).collect::<String>()
+        info_hash.0.map(|byte| format!("%{byte:02x}")).concat()
     );
     let refusal = server.get(&announce).failure().expect("it is refused");
     assert!(refusal.contains("not registered: removed by its uploader"), "{refusal}");

@@ -24,7 +24,6 @@ async fn every_number_is_kept_within_its_range_and_the_fault_is_told() {
         "free_signup",
         "complexity",
         "torrents_per_page",
-        "comments_enabled",
         "upload_limits",
         "privacy",
         "events",
@@ -33,6 +32,9 @@ async fn every_number_is_kept_within_its_range_and_the_fault_is_told() {
     ];
     for setting in settings::ALL {
         let Setting::Number(number) = *setting else { continue };
+        if number == db::settings::POINTS_INVITE_COST {
+            continue; // its feature is still to come
+        }
         let mut found = 0;
         for card in cards {
             // What the form of this card would bring, with one number changed.
