@@ -38,8 +38,8 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unfit::OfTheReference => f.write_str(
-                "it is a database of the earlier tracker: `wildkat import --from OLD --db NEW` \
-                 makes a new one of it",
+                "it is a database of the earlier tracker, which this version cannot take over: name \
+                 another file with --db",
             ),
             Unfit::Foreign => f.write_str("it is a database of another program"),
             Unfit::Newer(version) => write!(
@@ -143,7 +143,7 @@ mod tests {
             fault
         };
         let old = "create table users (id, salt); create table magnet_trackers (id)";
-        assert!(fault(old).contains("wildkat import"));
+        assert!(fault(old).contains("earlier tracker"));
         assert!(fault("create table users (id)").contains("another program"));
         let newer = format!("pragma application_id = {APPLICATION_ID}; pragma user_version = 999");
         assert!(fault(&newer).contains("version 999"));

@@ -34,7 +34,7 @@ pub fn router(site: Site) -> Router {
 }
 
 /// The members' site; nothing where there is none. Who may ask for what is in
-/// [`permissions::RULES`], and [`gate()`] stands before all of it.
+/// [`RULES`](super::permissions::RULES), and [`gate()`] stands before all of it.
 fn members(site: &Site) -> Router<Site> {
     if site.members.is_none() {
         return Router::new();
