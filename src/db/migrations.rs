@@ -38,8 +38,8 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unfit::OfTheReference => f.write_str(
-                "it is a database of the earlier tracker, which this version cannot take over: name \
-                 another file with --db",
+                "it is a database of the earlier tracker, which this version cannot take over: \
+                 name another file with --db",
             ),
             Unfit::Foreign => f.write_str("it is a database of another program"),
             Unfit::Newer(version) => write!(

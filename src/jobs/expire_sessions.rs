@@ -1,11 +1,11 @@
-//! Takes away what is over: sessions.
+//! Takes away what is over: sessions, and wrong passwords of long ago.
 
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
-use crate::db::{self, Database, sessions};
+use crate::db::{self, Database, login_failures, sessions};
 
 /// Time between two rounds.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -17,10 +17,12 @@ pub async fn run(database: Database) {
     loop {
         ticks.tick().await;
         let now = clock::unix_secs().cast_signed();
-        let expired =
-            database.write(move |tx: &db::Transaction<'_>| sessions::expire(tx, now)).await;
-        if let Err(error) = expired {
-            tracing::error!(%error, "sessions that are over cannot be taken away");
+        let work = move |tx: &db::Transaction<'_>| {
+            login_failures::expire(tx, now)?;
+            sessions::expire(tx, now)
+        };
+        if let Err(error) = database.write(work).await {
+            tracing::error!(%error, "what is over cannot be taken away");
         }
     }
 }

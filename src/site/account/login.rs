@@ -143,9 +143,16 @@ pub async fn submit_code(
         return page(members, &caller, ("", next), Some(error));
     };
     let (code, name, ip) = (form.text("code").to_owned(), username.clone(), caller.ip.to_string());
-    let work = move |tx: &db::Transaction<'_>| -> db::Result<bool> {
-        let is_right = second_factor::accept(tx, user_id, &code, now)?;
-        if !is_right {
+    let from = caller.ip;
+    let work = move |tx: &db::Transaction<'_>| -> db::Result<Result<bool, u64>> {
+        if let Some(secs) = verify::count(tx, user_id, from, now)? {
+            return Ok(Err(secs));
+        }
+        let is_usable = users::find(tx, user_id)?.is_some_and(|user| !user.is_disabled);
+        let is_right = is_usable && second_factor::accept(tx, user_id, &code, now)?;
+        if is_right {
+            verify::forgive(tx, user_id, from)?;
+        } else {
             let event = Event {
                 actor_id: Some(user_id),
                 actor: &name,
@@ -156,11 +163,15 @@ pub async fn submit_code(
             };
             events::insert(tx, now, &event)?;
         }
-        Ok(is_right)
+        Ok(Ok(is_right))
     };
-    if !members.database.write(work).await? {
-        let error = "This code is wrong, or was used before.";
-        return code_page(&caller, ticket.text(), next, Some(error));
+    match members.database.write(work).await? {
+        Ok(true) => {}
+        Ok(false) => {
+            let error = "This code is wrong, or was used before.";
+            return code_page(&caller, ticket.text(), next, Some(error));
+        }
+        Err(secs) => return Err(Error::TooMany(secs)),
     }
     members.tickets.take(&ticket);
     sign_in(members, &caller, (user_id, username), next).await

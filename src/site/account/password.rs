@@ -86,7 +86,7 @@ pub async fn submit(
     };
     let ended = members.database.write(work).await?;
     let flash = Flash::success(format!(
-        "Your password is another one now. Elsewhere, {ended} sessions have ended."
+        "Your password is another one now. Sessions elsewhere that have ended: {ended}."
     ));
     Ok(go_told(members, &member, "/manage/profile", flash).await?)
 }

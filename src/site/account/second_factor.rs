@@ -9,7 +9,7 @@ use qrcodegen::{QrCode, QrCodeEcc};
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Totp};
 
-use super::verify::password_is_right;
+use super::verify::{self, Checked};
 use crate::clock;
 use crate::db;
 use crate::db::events::{self, Event};
@@ -178,10 +178,14 @@ pub async fn confirm(
 /// [`Error::TooMany`] after too many wrong passwords, or the database cannot be written.
 pub async fn end(State(site): State<Site>, member: Member, form: Form) -> Result<Response, Error> {
     let members = site.members()?;
-    if !password_is_right(members, &member, form.raw("password")).await? {
-        return page(&site, &member, Some("This is not your password.")).await;
+    let password = form.raw("password");
+    match verify::check(members, member.username(), password, member.ip).await? {
+        Checked::Wait(secs) => return Err(Error::TooMany(secs)),
+        Checked::Wrong => return page(&site, &member, Some("This is not your password.")).await,
+        Checked::Right(_) => {} // counted as a try, until the code is right too
     }
     let (user_id, username) = (member.user_id(), member.username().to_owned());
+    let from = member.ip;
     let code = form.text("code").to_owned();
     let work = move |tx: &db::Transaction<'_>| -> db::Result<bool> {
         let now = clock::unix_secs().cast_signed();
@@ -189,6 +193,7 @@ pub async fn end(State(site): State<Site>, member: Member, form: Form) -> Result
             return Ok(false);
         }
         second_factor::remove(tx, user_id)?;
+        verify::forgive(tx, user_id, from)?;
         log(tx, now, (user_id, &username), "second_factor_off")?;
         Ok(true)
     };

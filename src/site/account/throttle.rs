@@ -3,7 +3,7 @@
 //! held.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keys that are kept; when there are more, those whose time is over go, and if that does not help
 /// all: a flood from so many networks is not stopped here.
@@ -36,14 +36,17 @@ pub struct Throttle {
 impl Throttle {
     /// Seconds until `key` may try again; `None` when it may.
     pub fn wait(&self, key: &str, rate: Rate, now: i64) -> Option<u64> {
-        let tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let tries = self.lock();
         let (count, end) = tries.get(key)?;
         (*count >= rate.tries && *end > now).then(|| end.abs_diff(now))
     }
 
     /// Counts a try.
     pub fn count(&self, key: String, rate: Rate, now: i64) {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::add(&mut self.lock(), key, rate, now);
+    }
+
+    fn add(tries: &mut HashMap<String, (u32, i64)>, key: String, rate: Rate, now: i64) {
         if tries.len() >= KEYS_MAX {
             tries.retain(|_, (_, end)| *end > now);
             if tries.len() >= KEYS_MAX {
@@ -60,9 +63,22 @@ impl Throttle {
         }
     }
 
-    /// Forgets the tries of `key`.
-    pub fn clear(&self, key: &str) {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// Counts a try, unless there is none left; in how many seconds there is one then.
+    ///
+    /// # Errors
+    /// Those seconds.
+    pub fn try_once(&self, key: String, rate: Rate, now: i64) -> Result<(), u64> {
+        let mut tries = self.lock();
+        let exhausted = tries.get(&key).filter(|(count, end)| *count >= rate.tries && *end > now);
+        if let Some((_, end)) = exhausted {
+            return Err(end.abs_diff(now));
+        }
+        Self::add(&mut tries, key, rate, now);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (u32, i64)>> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,9 +99,9 @@ mod tests {
         assert_eq!(throttle.wait("a", rate, 102), None);
         throttle.count("a".to_owned(), rate, 102);
         assert_eq!(throttle.wait("a", rate, 103), None, "a new span");
-        throttle.count("c".to_owned(), Rate { tries: 1, secs: 9 }, 0);
-        throttle.clear("c");
-        assert_eq!(throttle.wait("c", Rate { tries: 1, secs: 9 }, 1), None);
+        let once = Rate { tries: 1, secs: 9 };
+        assert_eq!(throttle.try_once("c".to_owned(), once, 0), Ok(()));
+        assert_eq!(throttle.try_once("c".to_owned(), once, 1), Err(8));
     }
 
     #[test]

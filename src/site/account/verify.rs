@@ -6,8 +6,9 @@ use super::throttle::{PASSWORDS, SIGN_INS};
 use crate::clock;
 use crate::db::events::{self, Event};
 use crate::db::users::{self, User};
-use crate::db::{self, login_failures, sessions};
+use crate::db::{self, allowlist, login_failures, sessions};
 use crate::site::Error;
+use crate::site::gate::is_allowed;
 use crate::site::members::Members;
 use crate::site::password::Verdict;
 use crate::site::session::Member;
@@ -24,7 +25,9 @@ pub enum Checked {
 }
 
 /// Looks at a password for a name, typed at an address. Whatever there is of that name, the answer
-/// takes as long and is counted the same.
+/// takes as long. A try is counted before it is looked at, so that many at once are no more than
+/// one after the other, and taken back when it was right; of an account with a second factor only
+/// once that was right too, by [`forgive`].
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -36,62 +39,120 @@ pub async fn check(
 ) -> Result<Checked, Error> {
     let now = clock::unix_secs().cast_signed();
     let network = users::network(ip);
-    let key = format!("{network} {}", name.to_ascii_lowercase());
-    let throttle = &members.throttle;
-    let wait = throttle.wait(&network, SIGN_INS, now).or(throttle.wait(&key, PASSWORDS, now));
-    if let Some(secs) = wait {
+    if let Some(secs) = members.throttle.wait(&network, SIGN_INS, now) {
         return Ok(Checked::Wait(secs));
     }
     let (typed, from) = (name.to_owned(), network.clone());
-    let look = move |conn: &db::Connection| -> db::Result<_> {
-        let Some(user) = users::by_name(conn, &typed)? else { return Ok(None) };
-        let locked = login_failures::locked_until(conn, user.user_id, &from, now)?;
-        Ok(Some((users::password_hash(conn, user.user_id)?, user, locked)))
+    let work = move |tx: &db::Transaction<'_>| begin(tx, &typed, &from, now);
+    let begun = match members.database.write(work).await? {
+        Begun::Locked(until) => return Ok(Checked::Wait(until.abs_diff(now))),
+        // A name that nobody has is counted in memory, and is no different.
+        Begun::Nobody => {
+            let key = format!("{network} {}", name.to_ascii_lowercase());
+            if let Err(secs) = members.throttle.try_once(key, PASSWORDS, now) {
+                return Ok(Checked::Wait(secs));
+            }
+            None
+        }
+        Begun::Known(known) => Some(known),
     };
-    let found = members.database.read(look).await?;
-    if let Some((_, _, Some(until))) = &found {
-        return Ok(Checked::Wait(until.abs_diff(now)));
-    }
-    let kept = found.as_ref().map(|(kept, ..)| kept.clone());
+    let kept = begun.as_ref().map(|known| known.kept.clone());
     let verdict = members.hashing.verify(password.to_owned(), kept).await;
-    let user = found.map(|(_, user, _)| user).filter(|user| !user.is_disabled);
-    let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
-        throttle.count(network.clone(), SIGN_INS, now);
-        throttle.count(key, PASSWORDS, now);
-        note(members, name, network, ip).await?;
+    let known = begun.filter(|_| verdict != Verdict::Wrong);
+    let Some(known) = known.filter(|known| !known.user.is_disabled) else {
+        members.throttle.count(network.clone(), SIGN_INS, now);
+        refused(members, name, network, ip, "login_failed").await?;
         return Ok(Checked::Wrong);
     };
-    throttle.clear(&key);
+    if !is_allowed(&known.allowed, ip) {
+        refused(members, name, network, ip, "login_ip_blocked").await?;
+        return Ok(Checked::Wrong);
+    }
     let anew = match verdict {
         Verdict::RightButOld => members.hashing.hash(password.to_owned()).await,
         Verdict::Right | Verdict::Wrong => None,
     };
-    let user_id = user.user_id;
+    let (user_id, has_totp) = (known.user.user_id, known.user.has_totp);
     let right = move |tx: &db::Transaction<'_>| -> db::Result<()> {
         if let Some(anew) = anew {
             users::rehash(tx, user_id, &anew)?;
         }
-        login_failures::clear(tx, user_id, Some(&network)).map(drop)
+        if has_totp { Ok(()) } else { login_failures::clear(tx, user_id, Some(&network)).map(drop) }
     };
     members.database.write(right).await?;
-    Ok(Checked::Right(Box::new(user)))
+    Ok(Checked::Right(Box::new(known.user)))
 }
 
-/// Writes a wrong password down, and that it was the one too many.
-async fn note(members: &Members, name: &str, network: String, ip: IpAddr) -> Result<(), Error> {
+/// Takes the tries from a network back, for an account whose second factor was right.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn forgive(tx: &db::Transaction<'_>, user_id: i64, ip: IpAddr) -> db::Result<()> {
+    login_failures::clear(tx, user_id, Some(&users::network(ip))).map(drop)
+}
+
+/// Counts a try of an account's second factor; seconds until there is one when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn count(
+    tx: &db::Transaction<'_>,
+    user_id: i64,
+    ip: IpAddr,
+    now: i64,
+) -> db::Result<Option<u64>> {
+    let network = users::network(ip);
+    if let Some(until) = login_failures::locked_until(tx, user_id, &network, now)? {
+        return Ok(Some(until.abs_diff(now)));
+    }
+    login_failures::note(tx, user_id, &network, now)?;
+    Ok(None)
+}
+
+/// What there is of a name, once the try is counted.
+enum Begun {
+    Nobody,
+    Locked(i64),
+    Known(Box<Known>),
+}
+
+struct Known {
+    user: User,
+    kept: String,
+    allowed: Vec<String>,
+}
+
+fn begin(tx: &db::Transaction<'_>, name: &str, network: &str, now: i64) -> db::Result<Begun> {
+    let Some(user) = users::by_name(tx, name)? else { return Ok(Begun::Nobody) };
+    if let Some(until) = login_failures::locked_until(tx, user.user_id, network, now)? {
+        return Ok(Begun::Locked(until));
+    }
+    login_failures::note(tx, user.user_id, network, now)?;
+    let kept = users::password_hash(tx, user.user_id)?;
+    let allowed = allowlist::of(tx, user.user_id)?.into_iter().map(|entry| entry.network).collect();
+    Ok(Begun::Known(Box::new(Known { user, kept, allowed })))
+}
+
+/// Writes down that a try was refused, and that its network is locked if it was the one too many.
+async fn refused(
+    members: &Members,
+    name: &str,
+    network: String,
+    ip: IpAddr,
+    action: &'static str,
+) -> Result<(), Error> {
     let (name, ip) = (name.to_owned(), ip.to_string());
     let work = move |tx: &db::Transaction<'_>| -> db::Result<()> {
         let now = clock::unix_secs().cast_signed();
         let actor = if name.is_empty() { "(unknown)" } else { &name };
-        let failed = Event { actor, action: "login_failed", ip: &ip, ..Event::default() };
-        events::insert(tx, now, &failed)?;
+        events::insert(tx, now, &Event { actor, action, ip: &ip, ..Event::default() })?;
         let Some(user) = users::by_name(tx, &name)? else { return Ok(()) };
-        if let Some(until) = login_failures::note(tx, user.user_id, &network, now)? {
+        if let Some(until) = login_failures::locked_until(tx, user.user_id, &network, now)? {
             let locked = Event {
                 actor: "system",
                 action: "lock_user",
                 target: &user.username,
-                detail: &format!("for one network, {} minutes", (until - now) / 60),
+                detail: &format!("for one network, {} minutes", (until - now).div_euclid(60)),
                 ip: &ip,
                 ..Event::default()
             };
@@ -117,7 +178,11 @@ pub async fn password_is_right(
         Checked::Right(_) => {
             let session_id = member.session.session_id;
             let now = clock::unix_secs().cast_signed();
-            let stamp = move |tx: &db::Transaction<'_>| sessions::confirmed(tx, session_id, now);
+            let (user_id, ip) = (member.user_id(), member.ip);
+            let stamp = move |tx: &db::Transaction<'_>| {
+                forgive(tx, user_id, ip)?; // this session has shown the second factor
+                sessions::confirmed(tx, session_id, now)
+            };
             members.database.write(stamp).await?;
             Ok(true)
         }

@@ -125,6 +125,72 @@ async fn wrong_passwords_shut_out_their_own_network_alone() {
     assert_eq!(told.matches("in 15 minutes").count(), 1, "a name that nobody has is no different");
     let clear = |tx: &db::Transaction<'_>| login_failures::clear(tx, ann, None);
     assert!(site.members.database.write_now(clear).unwrap());
+    attacker.post("/manage/login", &right).await.assert_leads_to("/manage/dashboard");
+}
+
+#[tokio::test]
+async fn many_tries_at_once_are_no_more_than_one_after_the_other() {
+    let site = TestSite::new();
+    site.set_password(site.account("ann", Role::Basic), PASSWORD);
+    let mut browsers = [(); 4].map(|()| site.stranger());
+    for browser in &mut browsers {
+        browser.get("/manage").await;
+    }
+    let [a, b, c, d] = &mut browsers;
+    let wrong = [("username", "ann"), ("password", "wrong")];
+    let mut looked_at = 0;
+    for _ in 0..2 {
+        let answers = tokio::join!(
+            a.post("/manage/login", &wrong),
+            b.post("/manage/login", &wrong),
+            c.post("/manage/login", &wrong),
+            d.post("/manage/login", &wrong)
+        );
+        let answers = [answers.0, answers.1, answers.2, answers.3];
+        looked_at += answers.iter().filter(|answer| answer.status == 200).count();
+    }
+    assert_eq!(looked_at, 5);
+}
+
+#[tokio::test]
+async fn account_with_networks_is_not_signed_in_to_from_elsewhere() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Basic);
+    site.set_password(ann, PASSWORD);
+    let add = |tx: &db::Transaction<'_>| db::allowlist::add(tx, ann, "198.51.100.0/24", ann, 1);
+    site.members.database.write_now(add).unwrap();
+    let right = [("username", "ann"), ("password", PASSWORD)];
+    let mut outside = site.stranger();
+    assert_eq!(outside.post("/manage/login", &right).await.status, 200);
+    assert_eq!(site.number("select count(*) from events where action = 'login_ip_blocked'"), 1);
+    assert_eq!(site.number("select count(*) from login_history"), 0);
+    let mut inside = site.stranger();
+    inside.ip = "198.51.100.7".parse().unwrap();
+    inside.post("/manage/login", &right).await.assert_leads_to("/manage/dashboard");
+}
+
+#[tokio::test]
+async fn second_factor_is_not_guessed_by_whoever_knows_the_password() {
+    let site = TestSite::new();
+    let ann = site.account("ann", Role::Basic);
+    site.set_password(ann, PASSWORD);
+    let on = |tx: &db::Transaction<'_>| {
+        db::second_factor::begin(tx, ann, &[7; 20])?;
+        db::second_factor::confirm(tx, ann, 1, 1, &[])
+    };
+    site.members.database.write_now(on).unwrap();
+    let right = [("username", "ann"), ("password", PASSWORD)];
+    let mut guesser = site.stranger();
+    let mut looked_at = 0;
+    for _ in 0..6 {
+        let asked = guesser.post("/manage/login", &right).await.text();
+        let Some(rest) = asked.split("name=\"ticket\" value=\"").nth(1) else { break };
+        let form = [("ticket", rest.split('"').next().unwrap()), ("code", "000000")];
+        if guesser.post("/manage/login/code", &form).await.status == 200 {
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at <= 3, "{looked_at} codes were looked at");
 }
 
 #[tokio::test]
@@ -145,7 +211,7 @@ async fn password_is_changed_by_whoever_knows_it_and_ends_other_sessions() {
     here.post("/manage/password", &form(PASSWORD, new, new))
         .await
         .assert_leads_to("/manage/profile");
-    assert!(here.get("/manage/profile").await.text().contains("1 sessions have ended"));
+    assert!(here.get("/manage/profile").await.text().contains("that have ended: 1."));
     there.get("/manage/profile").await.assert_leads_to("/manage?next=%2Fmanage%2Fprofile");
     let mut again = site.stranger();
     let fields = [("username", "ann"), ("password", new)];
