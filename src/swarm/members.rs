@@ -104,6 +104,8 @@ impl Members {
         self.population.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Peers of a family, and places reserved for more: never fewer than its tables hold, since a
+    /// place is taken before a peer comes in and given back after it has left.
     fn peers(&self, family: Family) -> usize {
         // Relaxed: a lone number, wanted roughly.
         let population = self.population.load(Ordering::Relaxed) & !CLOSED;
@@ -112,10 +114,10 @@ impl Members {
 
     /// Renews a peer that is here, and tells what that changed; `None` when it is not here.
     pub fn renew(&self, cx: Context<'_, '_>, family: Family, entry: &Entry) -> Option<Tally> {
-        let peers = self.peers(family);
+        let peers = || self.peers(family);
         let tally = match family {
-            Family::V4 => self.v4.renew(cx, entry, peers),
-            Family::V6 => self.v6.renew(cx, entry, peers),
+            Family::V4 => self.v4.renew(cx, entry, &peers),
+            Family::V6 => self.v6.renew(cx, entry, &peers),
         }?;
         self.apply(family, &tally);
         Some(tally)
@@ -123,10 +125,10 @@ impl Members {
 
     /// Takes in a peer for whom a place was reserved, or renews it and gives the place back.
     pub fn insert(&self, cx: Context<'_, '_>, family: Family, entry: &Entry) -> Tally {
-        let peers = self.peers(family);
+        let peers = || self.peers(family);
         let tally = match family {
-            Family::V4 => self.v4.insert(cx, entry, peers),
-            Family::V6 => self.v6.insert(cx, entry, peers),
+            Family::V4 => self.v4.insert(cx, entry, &peers),
+            Family::V6 => self.v6.insert(cx, entry, &peers),
         };
         self.apply(family, &tally);
         tally
@@ -150,10 +152,10 @@ impl Members {
 
     /// Takes the expired peers of a family out.
     pub fn sweep(&self, cx: Context<'_, '_>, family: Family, now: Now, ticks: Ticks) -> Tally {
-        let peers = self.peers(family);
+        let peers = || self.peers(family);
         let tally = match family {
-            Family::V4 => self.v4.sweep(cx, now, ticks, peers),
-            Family::V6 => self.v6.sweep(cx, now, ticks, peers),
+            Family::V4 => self.v4.sweep(cx, now, ticks, &peers),
+            Family::V6 => self.v6.sweep(cx, now, ticks, &peers),
         };
         self.apply(family, &tally);
         tally

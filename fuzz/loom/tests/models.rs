@@ -53,10 +53,10 @@ fn with<R>(hasher: &RandomState, body: impl FnOnce(Context<'_, '_>) -> R) -> R {
 /// Announces, and tells the change in peers (1 for a new one), seeders and completions.
 fn put(map: &Map, hasher: &RandomState, peer: Peer) -> (i64, i64, u32) {
     let entry = entry(peer, hasher);
-    with(hasher, |cx| match map.renew(cx, &entry, 1) {
+    with(hasher, |cx| match map.renew(cx, &entry, &|| 1) {
         Some(Tally { peers, seeders, completed, .. }) => (peers, seeders, completed),
         None => {
-            let tally = map.insert(cx, &entry, 1);
+            let tally = map.insert(cx, &entry, &|| 1);
             (1 + tally.peers, tally.seeders, tally.completed)
         }
     })
@@ -202,7 +202,7 @@ fn sweep_meets_a_renewal() {
             |map, hasher| {
                 let ticks = Ticks::new(10);
                 let tally =
-                    with(hasher, |cx| map.sweep(cx, Now::from_secs(100), ticks, 1));
+                    with(hasher, |cx| map.sweep(cx, Now::from_secs(100), ticks, &|| 1));
                 (tally.peers, tally.seeders, 0)
             },
         ],

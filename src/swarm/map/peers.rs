@@ -15,6 +15,11 @@ pub struct PeerMap<const LANES: usize> {
     root: Root<LANES>,
 }
 
+/// Tells how many peers there are: roughly, and never fewer than a map's tables hold. Asked for
+/// whenever a size is chosen, since a thread that rests between the two may find the swarm grown a
+/// hundredfold: an old answer would make a table too small for its peers, or the same one for ever.
+pub type Count<'c> = dyn Fn() -> usize + 'c;
+
 impl<const LANES: usize> PeerMap<LANES> {
     /// No peers. Takes no memory beside its pointer.
     pub fn new() -> PeerMap<LANES> {
@@ -22,14 +27,14 @@ impl<const LANES: usize> PeerMap<LANES> {
     }
 
     /// Renews a peer that is here. Tells whether it was.
-    pub fn renew(&self, cx: Context<'_, '_>, entry: &Entry, peers: usize) -> Option<Tally> {
+    pub fn renew(&self, cx: Context<'_, '_>, entry: &Entry, peers: &Count<'_>) -> Option<Tally> {
         let mut visit = Visit::new(entry, 0);
         self.visit(cx, &mut visit, peers).then(|| settled(&visit))
     }
 
     /// Takes a peer in, for whom a place was reserved and counted, or renews it. The tally says
-    /// whether the place was needed. `peers` is roughly how many there are.
-    pub fn insert(&self, cx: Context<'_, '_>, entry: &Entry, peers: usize) -> Tally {
+    /// whether the place was needed.
+    pub fn insert(&self, cx: Context<'_, '_>, entry: &Entry, peers: &Count<'_>) -> Tally {
         let mut visit = Visit::new(entry, 1);
         while !self.visit(cx, &mut visit, peers) {
             let shape = Shape::for_peers(1, entry.id.is_some());
@@ -39,13 +44,13 @@ impl<const LANES: usize> PeerMap<LANES> {
     }
 
     /// Leads a visit to its end; false when the peer is unknown, or there is no table yet.
-    fn visit(&self, cx: Context<'_, '_>, visit: &mut Visit<'_>, peers: usize) -> bool {
+    fn visit(&self, cx: Context<'_, '_>, visit: &mut Visit<'_>, peers: &Count<'_>) -> bool {
         while let Some(view) = self.root.view_to_write(cx, visit.entry.hash) {
             match view.main.put(visit) {
                 Put::Done => return true,
                 Put::Unknown => return false,
                 Put::Moved => self.pass(cx, &view),
-                Put::Full => self.root.resize(cx, &view, peers + 1),
+                Put::Full => self.root.resize(cx, &view, peers() + 1),
             }
         }
         false
@@ -101,8 +106,8 @@ impl<const LANES: usize> PeerMap<LANES> {
     }
 
     /// Takes out all peers that have expired, and makes the table smaller where it has become much
-    /// too large for the rest. `peers` is how many there are before.
-    pub fn sweep(&self, cx: Context<'_, '_>, now: Now, ticks: Ticks, peers: usize) -> Tally {
+    /// too large for the rest. Those it takes out are still counted in `peers`.
+    pub fn sweep(&self, cx: Context<'_, '_>, now: Now, ticks: Ticks, peers: &Count<'_>) -> Tally {
         let mut tally = Tally::default();
         while let Some(view) = self.root.view(cx) {
             if let Some(old) = &view.old {
@@ -113,7 +118,7 @@ impl<const LANES: usize> PeerMap<LANES> {
                 self.pass(cx, &view);
                 continue;
             }
-            let left = peers.saturating_sub(tally.peers.unsigned_abs() as usize);
+            let left = peers().saturating_sub(tally.peers.unsigned_abs() as usize);
             let total = view.main.shape().total();
             if left * 4 >= total || Shape::for_peers(left, false).total() * 2 > total {
                 break;
@@ -156,4 +161,46 @@ fn sweep_table<const LANES: usize>(
         view.main.clear_marks(segment);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::hash::RandomState;
+    use std::net::SocketAddr;
+
+    use seize::Collector;
+
+    use super::*;
+    use crate::protocol::announce::Role;
+
+    /// Others may take a swarm from one peer to hundreds between a sweep's look at their number and
+    /// its look at the table.
+    #[test]
+    fn sweep_that_was_overtaken_asks_again() {
+        const PEERS: u16 = 1_000;
+        let (collector, hasher) = (Collector::new(), RandomState::new());
+        let guard = collector.enter();
+        let cx = Context { guard: &guard, hasher: &hasher };
+        let entry = |port: u16| {
+            let key = Key::new(SocketAddr::from(([10, 0, 0, 1], port)));
+            let (hash, role) = (key.hash::<0>(&hasher), Role::Leecher);
+            Entry { key, hash, id: None, tick: 0, role, completed: false, has_counted: false }
+        };
+        let map = PeerMap::<0>::new();
+        for port in 1..=PEERS {
+            map.insert(cx, &entry(port), &|| usize::from(port));
+        }
+        let asked = Cell::new(0);
+        let peers = || {
+            asked.set(asked.get() + 1);
+            assert!(asked.get() < 5, "a sweep ends");
+            if asked.get() == 1 { 1 } else { usize::from(PEERS) }
+        };
+        let tally = map.sweep(cx, Now::from_secs(100), Ticks::new(2_000), &peers);
+        assert_eq!((tally.peers, asked.get()), (0, 2));
+        let mut found = 0;
+        map.each(cx, |_, _, _| found += 1);
+        assert_eq!(found, PEERS);
+    }
 }
