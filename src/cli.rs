@@ -7,6 +7,7 @@ mod admin;
 mod arguments;
 mod doctor;
 mod domain;
+mod import;
 mod memory;
 pub(crate) mod query;
 mod serve;
@@ -27,6 +28,7 @@ Verbs:
   serve    run a tracker: UDP, HTTP and HTTPS announces and scrapes, and a page about them
   query    ask any tracker, one or many: announces, scrapes, figures, certificates
   admin    give an account of the members' site another password
+  import   make a members' site of the database of the earlier tracker
   doctor   look this host over: what would keep a tracker down or slow, and what cures it
 
 Options:
@@ -87,6 +89,7 @@ fn carry_out(arguments: Vec<OsString>) -> Result<(), Exit> {
         "" => Err(Exit::Usage(HELP.to_owned())),
         "admin" => admin::run(rest, |name: &str| std::env::var(name).ok()),
         "doctor" => doctor::run(rest, |name: &str| std::env::var(name).ok()),
+        "import" => import::run(rest, |name: &str| std::env::var(name).ok()),
         "query" => query::run(rest, |name: &str| std::env::var(name).ok()),
         unknown => Err(Exit::Usage(format!(
             "Error: there is no verb {unknown:?}; `wildkat --help` shows those there are"

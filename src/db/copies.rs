@@ -2,7 +2,9 @@
 //! trusted, and put in place of what there is.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,9 +66,16 @@ pub fn beside(path: &Path, what: &str) -> PathBuf {
     path.with_file_name(format!("{stem}-{what}.db"))
 }
 
-/// A file that goes away with this, and what SQLite may have left beside it too.
+/// What SQLite may leave beside a file, and last the file itself, by which the others are found.
+const ENDS: [&str; 4] = ["-wal", "-shm", "-journal", ""];
+
+/// A file that goes away with this, and what SQLite may have left beside it too. While it is there
+/// it is locked, by which others know that it is in use; a program that was killed locks nothing.
 #[derive(Debug)]
-pub struct Temporary(PathBuf);
+pub struct Temporary {
+    path: PathBuf,
+    _lock: File,
+}
 
 impl Temporary {
     /// An empty file beside `path`, its owner's alone.
@@ -74,17 +83,22 @@ impl Temporary {
     /// # Errors
     /// When it cannot be made.
     pub fn beside(path: &Path) -> io::Result<Temporary> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|_| io::Error::other("there is no randomness"))?;
-        let path = beside(path, &format!("{:016x}.tmp", u64::from_ne_bytes(bytes)));
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Temporary(path))
+        loop {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes).map_err(|_| io::Error::other("there is no randomness"))?;
+            let path = beside(path, &format!("{:016x}.tmp", u64::from_ne_bytes(bytes)));
+            let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+            let _ = file.try_lock(); // some file systems know no locks
+            // Before it was locked, a start of the program may have taken it for a leftover.
+            if path.try_exists()? {
+                return Ok(Temporary { path, _lock: file });
+            }
+        }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Keeps the file, under this name, which nothing has yet.
@@ -92,18 +106,57 @@ impl Temporary {
     /// # Errors
     /// When something has it, or it cannot be given.
     pub fn keep(self, path: &Path) -> io::Result<()> {
-        std::fs::hard_link(&self.0, path)
+        std::fs::hard_link(&self.path, path)
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(end);
-            let _ = std::fs::remove_file(path); // most are not there
+        remove(&self.path);
+    }
+}
+
+fn remove(path: &Path) {
+    for end in ENDS {
+        let mut path = path.to_owned().into_os_string();
+        path.push(end);
+        let _ = std::fs::remove_file(path); // most are not there
+    }
+}
+
+/// Takes away what a program that was killed has left beside a database of files that were to go
+/// away. Known by their exact names, and by nobody having them. Tells how many there were.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn clear_leftovers(database: &Path) -> io::Result<usize> {
+    let stem = database.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = match database.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut cleared = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_str().is_some_and(|name| is_temporary(&stem, name));
+        if !is_ours || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = File::options().write(true).open(&path) else { continue };
+        if file.try_lock().is_ok() {
+            remove(&path);
+            cleared += 1;
         }
     }
+    Ok(cleared)
+}
+
+/// Whether a file is called as [`Temporary`] calls its own: `site-0123456789abcdef.tmp.db`.
+fn is_temporary(stem: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
+    let digits = rest.and_then(|rest| rest.strip_suffix(".tmp.db")).unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Copies the database into a file. Others read and write meanwhile: the copy is of the moment at
@@ -302,6 +355,36 @@ mod tests {
     fn names(conn: &Connection) -> Vec<String> {
         let mut rows = conn.prepare("select username from users order by username").unwrap();
         rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn leftovers_go_and_what_is_used_or_kept_or_anothers_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("site.db");
+        let used = Temporary::beside(&path).unwrap();
+        let left = "site-00112233445566aa.tmp.db";
+        let others = [
+            "site.db",
+            "site-before-restore-20260101-000000.db",
+            "site-00112233445566a.tmp.db",
+            "site-00112233445566AA.tmp.db",
+            "site-00112233445566aa.db",
+            "other-00112233445566aa.tmp.db",
+            "site-00112233445566aa.tmp.db.gz",
+        ];
+        for name in others.iter().chain([&left, &"site-00112233445566aa.tmp.db-journal"]) {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(clear_leftovers(&path).unwrap(), 1);
+        assert!(used.path().exists());
+        drop(used);
+        let there = std::fs::read_dir(folder.path()).unwrap();
+        let mut there: Vec<_> =
+            there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut others = others.map(str::to_owned);
+        there.sort();
+        others.sort();
+        assert_eq!(there, others);
     }
 
     #[test]

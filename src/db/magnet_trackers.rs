@@ -1,6 +1,39 @@
 //! Announce URLs of magnet links and of the .torrent files that are handed out, in an order.
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
+use url::Url;
+
+/// Longest URL, in bytes.
+const URL_BYTES_MAX: usize = 255;
+
+/// Whether a client can announce to this.
+///
+/// # Errors
+/// What is wrong with it, for whoever typed it.
+pub fn check_url(url: &str) -> std::result::Result<String, &'static str> {
+    let parsed = Url::parse(url.trim());
+    let parsed =
+        parsed.map_err(|_| "This is no URL such as udp://tracker.example:6969/announce.")?;
+    if !["http", "https", "udp"].contains(&parsed.scheme()) {
+        return Err("An announce URL begins with http, https or udp.");
+    }
+    if parsed.host_str().is_none_or(str::is_empty) {
+        return Err("The URL names no host.");
+    }
+    if parsed.scheme() == "udp" && parsed.port().is_none() {
+        return Err("A URL of UDP names a port.");
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some() {
+        return Err("An announce URL has no name, password or fragment.");
+    }
+    if parsed.scheme() != "udp" && parsed.path() == "/" {
+        return Err("The URL has no path such as /announce.");
+    }
+    if parsed.as_str().len() > URL_BYTES_MAX {
+        return Err("An announce URL has at most 255 characters.");
+    }
+    Ok(parsed.into())
+}
 
 /// Those that are in use, in their order.
 ///
@@ -153,5 +186,33 @@ mod tests {
         assert_eq!(delete(&conn, ids[0]).unwrap(), None);
         assert_eq!(set_enabled(&conn, ids[0], true).unwrap(), None);
         assert_eq!(shift(&conn, ids[0], true).unwrap(), None);
+    }
+
+    #[test]
+    fn announce_urls_are_told_from_what_is_none() {
+        for (typed, kept) in [
+            (" HTTP://Tracker.Example:80/announce ", "http://tracker.example/announce"),
+            ("udp://t.example:6969/announce", "udp://t.example:6969/announce"),
+            ("udp://[2001:db8::1]:6969", "udp://[2001:db8::1]:6969"),
+            ("https://t/x?passkey=1", "https://t/x?passkey=1"),
+        ] {
+            assert_eq!(check_url(typed).as_deref(), Ok(kept));
+        }
+        let long = format!("http://t/{}", "a".repeat(250));
+        for typed in [
+            "",
+            "t:80",
+            "javascript:alert(1)",
+            "ftp://t/announce",
+            "http:///announce",
+            "http://t",
+            "udp://t/announce",
+            "udp:///x",
+            "http://a:b@t/announce",
+            "http://t/announce#x",
+            &long,
+        ] {
+            assert!(check_url(typed).is_err(), "{typed}");
+        }
     }
 }

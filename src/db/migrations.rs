@@ -9,8 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Result};
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WKAT");
 
 /// The steps. The version of a file (`user_version`) is how many of them it has taken.
-const STEPS: [&str; 2] =
-    [include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_torrents.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("migrations/0001_accounts.sql"),
+    include_str!("migrations/0002_torrents.sql"),
+    include_str!("migrations/0003_social.sql"),
+];
 
 /// The version of the present tables.
 pub const VERSION: u32 = STEPS.len() as u32;
@@ -38,8 +41,8 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unfit::OfTheReference => f.write_str(
-                "it is a database of the earlier tracker, which this version cannot take over: \
-                 name another file with --db",
+                "it is a database of the earlier tracker: make one of ours from it with \
+                 `wildkat import --from OLD --db NEW`",
             ),
             Unfit::Foreign => f.write_str("it is a database of another program"),
             Unfit::Newer(version) => write!(
@@ -143,7 +146,9 @@ mod tests {
             fault
         };
         let old = "create table users (id, salt); create table magnet_trackers (id)";
-        assert!(fault(old).contains("earlier tracker"));
+        let told = fault(old);
+        assert!(told.contains("earlier tracker"), "{told}");
+        assert!(told.contains("wildkat import --from OLD --db NEW"), "{told}");
         assert!(fault("create table users (id)").contains("another program"));
         let newer = format!("pragma application_id = {APPLICATION_ID}; pragma user_version = 999");
         assert!(fault(&newer).contains("version 999"));

@@ -15,16 +15,22 @@
 //! - [`copies`]: backups, and what is put in place of all.
 //! - [`torrents`]: what members have registered.
 //! - [`search`]: how it is found by words.
+//! - [`ledger`]: points, which are moved and never made.
+//! - [`names`]: what an account may be called.
+//! - [`import`]: from a database of the earlier tracker to one of ours.
 
 pub mod allowlist;
 pub mod copies;
 pub mod database;
 pub mod events;
+pub mod import;
 pub mod invites;
+pub mod ledger;
 pub mod login_failures;
 pub mod magnet_trackers;
 pub mod migrations;
 pub mod moderation;
+pub mod names;
 pub mod search;
 pub mod second_factor;
 pub mod sessions;

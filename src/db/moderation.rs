@@ -41,7 +41,40 @@ pub fn delete(conn: &Connection, user_id: i64) -> Result<()> {
 /// # Errors
 /// When the database cannot be written.
 pub fn delete_all(conn: &Connection) -> Result<usize> {
-    conn.execute("delete from users where role != 3", [])
+    with_indexes(conn, "users", || conn.execute("delete from users where role != 3", []))
+}
+
+/// Columns that refer to rows of a table and have no index: for each row that is deleted, all of
+/// theirs are looked through.
+fn unindexed(conn: &Connection, parent: &str) -> Result<Vec<(String, String)>> {
+    conn.prepare(
+        "select t.name, f.\"from\" from sqlite_schema t, pragma_foreign_key_list(t.name) f
+         where t.type = 'table' and f.\"table\" = ?1
+             and not exists (
+                 select 1 from pragma_index_list(t.name) i, pragma_index_info(i.name) c
+                 where not i.partial and c.seqno = 0 and c.name = f.\"from\")
+             and not exists (
+                 select 1 from pragma_table_info(t.name) c where c.pk = 1 and c.name = f.\"from\")",
+    )?
+    .query_map([parent], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
+}
+
+/// Does `work`, which deletes many rows of a table, with an index on each column that refers to
+/// them. They are there for as long as that takes, and nobody else ever sees them, since all of it
+/// is one transaction: of a hundred thousand accounts each would else be looked for among all.
+fn with_indexes<T>(conn: &Connection, parent: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let columns = unindexed(conn, parent)?;
+    for (number, (table, column)) in columns.iter().enumerate() {
+        conn.execute_batch(&format!(
+            "create index referring_{parent}_{number} on \"{table}\" (\"{column}\")"
+        ))?;
+    }
+    let result = work()?;
+    for number in 0..columns.len() {
+        conn.execute_batch(&format!("drop index referring_{parent}_{number}"))?;
+    }
+    Ok(result)
 }
 
 /// Takes all torrents away, and keeps why, by the number of a removal. Tells how many.
@@ -56,7 +89,7 @@ pub fn delete_all_torrents(conn: &Connection, removal: u8, now: i64) -> Result<u
          select substr(info_hash_v2, 1, 20), ?1, ?2 from torrents where info_hash_v2 is not null",
         params![removal, now],
     )?;
-    conn.execute("delete from torrents", [])
+    with_indexes(conn, "torrents", || conn.execute("delete from torrents", []))
 }
 
 /// Takes away what members have made and what is known of them. What stays: the owner's account as
@@ -66,13 +99,19 @@ pub fn delete_all_torrents(conn: &Connection, removal: u8, now: i64) -> Result<u
 /// When the database cannot be written.
 pub fn wipe(conn: &Connection, session_id: i64) -> Result<()> {
     conn.execute("delete from sessions where session_id != ?1", [session_id])?;
-    conn.execute_batch(
-        "delete from torrents; delete from removed_torrents; delete from invites;
-         delete from users where role != 3;
+    let work = "delete from notifications; delete from topup_reconciliations;
+         delete from topup_webhook_events; delete from topup_orders;
+         delete from ledger_transfers; delete from ledger_entries;
+         delete from ledger_accounts where kind = 'escrow'; delete from bounties;
+         delete from conversations; delete from follows; delete from blocks;
+         delete from torrents; delete from removed_torrents; delete from invites;
+         delete from users where role != 3; delete from daily_awards;
+         delete from ledger_accounts where kind = 'member' and user_id is null;
+         update ledger_accounts set balance = 0;
          delete from ip_allowlist; delete from login_history; delete from login_failures;
          update users set is_disabled = 0, last_login_at = null, login_count = 0,
-             last_seen_at = null;",
-    )
+             last_seen_at = null;";
+    with_indexes(conn, "users", || with_indexes(conn, "torrents", || conn.execute_batch(work)))
 }
 
 /// The last sign-ins of an account: from where and when, the last first.
@@ -108,6 +147,29 @@ mod tests {
         let part = Part { page: 1, rows: 10 };
         let found = search(&conn, &query, Scope::default(), Sort::Newest, part).unwrap();
         assert_eq!((found.total, &found.torrents[0].uploader), (1, &None));
+    }
+
+    #[test]
+    fn whoever_refers_to_many_rows_that_go_has_an_index_for_as_long_as_that_takes() {
+        let conn = open();
+        let schema = || -> Vec<String> {
+            let sql = "select coalesce(sql, name) from sqlite_schema order by 1";
+            let mut rows = conn.prepare(sql).unwrap();
+            rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
+        };
+        let (before, lacking) = (schema(), unindexed(&conn, "users").unwrap());
+        assert!(lacking.contains(&("users".to_owned(), "created_by".to_owned())), "{lacking:?}");
+        let is_indexed = |column| !lacking.iter().any(|(_, lacking)| lacking == column);
+        assert!(is_indexed("uploader_id") && is_indexed("follower_id"), "{lacking:?}");
+        with_indexes(&conn, "users", || {
+            assert_eq!(unindexed(&conn, "users").unwrap(), []);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(delete_all(&conn).unwrap(), 2);
+        assert_eq!(delete_all_torrents(&conn, 2, 9).unwrap(), 0);
+        wipe(&conn, 1).unwrap();
+        assert_eq!(schema(), before);
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //!
 //! **Index.** FTS5 finds words, not parts of them, and its own trigrams leave out what is shorter
 //! than three characters. So what is indexed are all runs of one to three characters in the name
-//! (*grams*), as words of their own: a piece is found by all its grams of three, or by itself when
-//! it is shorter. Info hashes are indexed by runs of four digits. A gram is spelt in hex behind a
-//! letter, so that nothing that was typed is ever FTS5's syntax.
+//! (*grams*), as words of their own: a piece is found by grams of three that cover it, or by
+//! itself when it is shorter. Info hashes are indexed by runs of four digits. A gram is spelt in
+//! hex behind a letter, so that nothing that was typed is ever FTS5's syntax.
 //!
 //! What has the grams of a piece may still not have the piece: [`Query::matches`] has the last
 //! word.
@@ -33,8 +33,8 @@ pub struct Indexed<'a> {
     pub name: &'a str,
     /// Its info hashes, in lower-case hex.
     pub info_hashes: &'a [String],
-    /// The member who registered it.
-    pub uploader_id: i64,
+    /// The member who registered it, if the account is there.
+    pub uploader_id: Option<i64>,
 }
 
 impl Indexed<'_> {
@@ -51,7 +51,7 @@ impl Indexed<'_> {
         for digits in self.info_hashes.iter().map(String::as_bytes) {
             grams.extend(digits.windows(HASH_GRAM_DIGITS).map(hash_gram));
         }
-        grams.insert(uploader_gram(self.uploader_id));
+        grams.extend(self.uploader_id.map(uploader_gram));
         grams.into_iter().collect::<Vec<_>>().join(" ")
     }
 }
@@ -106,14 +106,19 @@ impl Query {
 
 fn piece_question(piece: &str) -> String {
     let chars: Vec<char> = piece.chars().collect();
-    let grams: BTreeSet<_> = chars.windows(chars.len().min(GRAM_CHARS)).map(name_gram).collect();
-    let by_name = grams.into_iter().collect::<Vec<_>>().join(" AND ");
+    let by_name = cover(&chars, GRAM_CHARS, name_gram);
     if !is_hash_fragment(piece) {
         return format!("({by_name})");
     }
-    let grams: BTreeSet<_> = piece.as_bytes().windows(HASH_GRAM_DIGITS).map(hash_gram).collect();
-    let by_hash = grams.into_iter().collect::<Vec<_>>().join(" AND ");
-    format!("(({by_name}) OR ({by_hash}))")
+    format!("(({by_name}) OR ({}))", cover(piece.as_bytes(), HASH_GRAM_DIGITS, hash_gram))
+}
+
+/// The question for grams of `length` that cover a piece. Those between them would cost as much
+/// again, and leave hardly anything out that these do not.
+fn cover<T>(piece: &[T], length: usize, gram: impl Fn(&[T]) -> String) -> String {
+    let last = &piece[piece.len().saturating_sub(length)..];
+    let grams: BTreeSet<_> = piece.chunks_exact(length).chain([last]).map(gram).collect();
+    grams.into_iter().collect::<Vec<_>>().join(" AND ")
 }
 
 /// Whether a piece may be meant as a part of an info hash.
@@ -159,7 +164,7 @@ mod tests {
 
     fn finds(typed: &str, name: &str) -> bool {
         let info_hashes = ["0123456789abcdef0123456789abcdef01234567".to_owned()];
-        let indexed = Indexed { name, info_hashes: &info_hashes, uploader_id: 7 }.grams();
+        let indexed = Indexed { name, info_hashes: &info_hashes, uploader_id: Some(7) }.grams();
         let indexed: BTreeSet<_> = indexed.split(' ').collect();
         let query = Query::new(typed);
         let is_found = query.fts5(None).is_none_or(|question| holds(&question, &indexed));

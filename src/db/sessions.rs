@@ -20,7 +20,6 @@ pub struct Session {
     pub session_id: i64,
     pub user: User,
     pub last_seen_at: i64,
-    pub confirmed_at: i64,
     /// What the next page says: kind and words.
     pub flash: Option<(String, String)>,
     /// Networks that the account may be used from; empty: any.
@@ -104,17 +103,17 @@ pub fn insert(conn: &Connection, new: &NewSession<'_>) -> Result<i64> {
 /// # Errors
 /// When the database cannot be read.
 pub fn find(conn: &Connection, token_hash: &[u8; 32], now: i64) -> Result<Option<Session>> {
-    type Found = (i64, i64, i64, i64, Option<String>, Option<String>);
+    type Found = (i64, i64, i64, Option<String>, Option<String>);
     let found: Option<Found> = conn
         .prepare_cached(
-            "select session_id, user_id, last_seen_at, confirmed_at, flash_kind, flash_text
+            "select session_id, user_id, last_seen_at, flash_kind, flash_text
              from sessions where token_hash = ?1 and expires_at > ?2",
         )?
         .query_row(params![token_hash, now], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((session_id, user_id, last_seen_at, confirmed_at, kind, text)) = found else {
+    let Some((session_id, user_id, last_seen_at, kind, text)) = found else {
         return Ok(None);
     };
     let user = users::find(conn, user_id)?.filter(|user| !user.is_disabled);
@@ -124,7 +123,7 @@ pub fn find(conn: &Connection, token_hash: &[u8; 32], now: i64) -> Result<Option
         .query_map([user_id], |row| row.get(0))?
         .collect::<Result<_>>()?;
     let flash = kind.zip(text);
-    Ok(Some(Session { session_id, user, last_seen_at, confirmed_at, flash, allowed }))
+    Ok(Some(Session { session_id, user, last_seen_at, flash, allowed }))
 }
 
 /// Notes that a session and its account were used.
@@ -136,16 +135,6 @@ pub fn seen(conn: &Connection, session_id: i64, user_id: i64, now: i64) -> Resul
         .execute([session_id, now])?;
     conn.prepare_cached("update users set last_seen_at = ?2 where user_id = ?1")?
         .execute([user_id, now])?;
-    Ok(())
-}
-
-/// Notes that the password was typed again in a session.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn confirmed(conn: &Connection, session_id: i64, now: i64) -> Result<()> {
-    conn.prepare_cached("update sessions set confirmed_at = ?2 where session_id = ?1")?
-        .execute([session_id, now])?;
     Ok(())
 }
 

@@ -19,10 +19,10 @@ use crate::protocol::metainfo::{File, Identity, InfoHashV2, Metainfo, SHA256_LEN
 pub struct NewTorrent<'a> {
     /// What the .torrent says.
     pub metainfo: &'a Metainfo,
-    /// The .torrent without trackers.
-    pub without_trackers: &'a [u8],
-    /// Who registers it.
-    pub uploader_id: i64,
+    /// The .torrent without trackers; `None` where it was not kept.
+    pub without_trackers: Option<&'a [u8]>,
+    /// Who registers it; `None` for an account that is gone.
+    pub uploader_id: Option<i64>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -100,7 +100,7 @@ fn index(
     torrent_id: i64,
     identity: Identity,
     name: &str,
-    uploader_id: i64,
+    uploader_id: Option<i64>,
 ) -> Result<()> {
     let info_hashes = hex(identity);
     let grams = Indexed { name, info_hashes: &info_hashes, uploader_id }.grams();

@@ -6,6 +6,10 @@
 mod doctor;
 #[path = "process/examples.rs"]
 mod examples;
+#[path = "process/import.rs"]
+mod import;
+#[path = "process/killed.rs"]
+mod killed;
 #[path = "process/members.rs"]
 mod members;
 #[path = "process/query.rs"]

@@ -34,7 +34,8 @@ pub(crate) fn sample(number: u32, name: &str) -> Metainfo {
 
 pub(crate) fn add(conn: &Connection, metainfo: &Metainfo, uploader_id: i64) -> Option<i64> {
     let now = 1_000 + i64::try_from(metainfo.total_size).unwrap() / 3;
-    insert(conn, &NewTorrent { metainfo, without_trackers: b"de", uploader_id, now }).unwrap()
+    let (without_trackers, uploader_id) = (Some(&b"de"[..]), Some(uploader_id));
+    insert(conn, &NewTorrent { metainfo, without_trackers, uploader_id, now }).unwrap()
 }
 
 fn names(listed: &Listed) -> Vec<&str> {

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use url::Url;
 
 use super::Tab;
 use super::change::log;
@@ -17,9 +16,6 @@ use crate::site::page::{Flash, Viewer, go_told};
 use crate::site::session::Member;
 use crate::site::{Error, Site};
 
-/// Longest URL, in bytes.
-const URL_BYTES_MAX: usize = 255;
-
 #[derive(Debug, Template)]
 #[template(path = "admin/trackers.html")]
 struct TrackersPage<'a> {
@@ -30,35 +26,6 @@ struct TrackersPage<'a> {
     error: Option<&'a str>,
     card: Shown,
     is_owner: bool,
-}
-
-/// Whether a client can announce to this.
-///
-/// # Errors
-/// What is wrong with it, for whoever typed it.
-pub fn check(url: &str) -> Result<String, &'static str> {
-    let parsed = Url::parse(url.trim());
-    let parsed =
-        parsed.map_err(|_| "This is no URL such as udp://tracker.example:6969/announce.")?;
-    if !["http", "https", "udp"].contains(&parsed.scheme()) {
-        return Err("An announce URL begins with http, https or udp.");
-    }
-    if parsed.host_str().is_none_or(str::is_empty) {
-        return Err("The URL names no host.");
-    }
-    if parsed.scheme() == "udp" && parsed.port().is_none() {
-        return Err("A URL of UDP names a port.");
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some() {
-        return Err("An announce URL has no name, password or fragment.");
-    }
-    if parsed.scheme() != "udp" && parsed.path() == "/" {
-        return Err("The URL has no path such as /announce.");
-    }
-    if parsed.as_str().len() > URL_BYTES_MAX {
-        return Err("An announce URL has at most 255 characters.");
-    }
-    Ok(parsed.into())
 }
 
 /// `GET /manage/admin/trackers`.
@@ -103,7 +70,7 @@ pub async fn page(
 pub async fn add(State(site): State<Site>, member: Member, form: Form) -> Result<Response, Error> {
     let members = site.members()?;
     let typed = form.text("url");
-    let url = match check(typed) {
+    let url = match magnet_trackers::check_url(typed) {
         Ok(url) => url,
         Err(fault) => return page(&site, &member, Some((typed, fault)), None).await,
     };
@@ -199,37 +166,4 @@ pub async fn shift(
     };
     let work = move |conn: &db::Connection| magnet_trackers::shift(conn, tracker_id, is_up);
     change(&site, member, "move_magnet_tracker", work).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn announce_urls_are_told_from_what_is_none() {
-        for (typed, kept) in [
-            (" HTTP://Tracker.Example:80/announce ", "http://tracker.example/announce"),
-            ("udp://t.example:6969/announce", "udp://t.example:6969/announce"),
-            ("udp://[2001:db8::1]:6969", "udp://[2001:db8::1]:6969"),
-            ("https://t/x?passkey=1", "https://t/x?passkey=1"),
-        ] {
-            assert_eq!(check(typed).as_deref(), Ok(kept));
-        }
-        let long = format!("http://t/{}", "a".repeat(250));
-        for typed in [
-            "",
-            "t:80",
-            "javascript:alert(1)",
-            "ftp://t/announce",
-            "http:///announce",
-            "http://t",
-            "udp://t/announce",
-            "udp:///x",
-            "http://a:b@t/announce",
-            "http://t/announce#x",
-            &long,
-        ] {
-            assert!(check(typed).is_err(), "{typed}");
-        }
-    }
 }
