@@ -6,7 +6,7 @@ use super::StartError;
 use super::owner;
 use crate::config::{self, Config};
 use crate::db::settings::{self, Settings};
-use crate::db::{self, Database};
+use crate::db::{self, Database, copies};
 use crate::jobs;
 use crate::site::members::Members;
 use crate::tracker::Tracker;
@@ -15,6 +15,11 @@ use crate::tracker::Tracker;
 pub fn open(config: &config::Members) -> Result<Database, StartError> {
     let database =
         Database::open(&config.db).map_err(|error| StartError::Database(error.to_string()))?;
+    match copies::clear_leftovers(&config.db) {
+        Ok(0) => {}
+        Ok(number) => tracing::info!("{number} files of a copy that broke off are taken away"),
+        Err(error) => tracing::warn!(%error, "what is left of copies cannot be looked for"),
+    }
     owner::ensure(&database, config).map_err(StartError::Owner)?;
     tracing::info!("members' site: database {}", config.db.display());
     Ok(database)

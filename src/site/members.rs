@@ -58,14 +58,24 @@ impl Members {
         self.settings.load_full()
     }
 
-    /// Takes up settings that were saved, and has the tracker obey them from its next answer on.
+    /// Changes settings, and has site and tracker obey them from their next answer on: before
+    /// anybody else may write, so that what is in memory is what was written last.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn reload_settings(&self) -> db::Result<()> {
-        let settings = self.database.read(Settings::load).await?;
-        self.obey(settings);
-        Ok(())
+    /// What `work` says, or that the database cannot be written; nothing has changed then.
+    pub async fn change_settings<T, F>(self: &Arc<Self>, work: F) -> db::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&db::Transaction<'_>) -> db::Result<T> + Send + 'static,
+    {
+        let members = self.clone();
+        let work = move |tx: &db::Transaction<'_>| {
+            let result = work(tx)?;
+            Ok::<_, db::Error>((result, Settings::load(tx)?))
+        };
+        let after = move |(_, settings): &(T, Settings)| members.obey(settings.clone());
+        let (result, _) = self.database.write_and(work, after).await?;
+        Ok(result)
     }
 
     fn obey(&self, settings: Settings) {

@@ -19,6 +19,7 @@
 //! - [`fixed`]: robots.txt, the health check and the icons.
 //! - [`assets`]: style sheet, scripts and images, each under an address of its own contents.
 //! - [`error`]: the one page for whatever went wrong.
+//! - [`escape`]: text as it stands in a page.
 //! - [`headers`]: what a browser is told not to do.
 //! - [`redirect`]: from plain HTTP to HTTPS.
 //! - [`listen`], [`stall`]: connections, their bounds and their end.
@@ -28,6 +29,7 @@ pub mod admin;
 pub mod announce;
 pub mod assets;
 pub mod error;
+pub mod escape;
 pub mod fixed;
 pub mod form;
 pub mod gate;

@@ -17,8 +17,6 @@ pub const COOKIE_NAME: &str = "__Host-wksession";
 pub const GUEST_COOKIE_NAME: &str = "__Host-wkguest";
 /// Cookies of one name that are looked at.
 const COOKIES_MAX: usize = 4;
-/// Seconds after which what is dangerous asks for the password again.
-pub const CONFIRMED_FOR_SECS: i64 = 600;
 
 /// 32 random bytes, as 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,11 +127,6 @@ impl Member {
     /// Whether it keeps the site in order.
     pub fn is_staff(&self) -> bool {
         self.role() >= Role::Admin
-    }
-
-    /// Whether the password was typed a short while ago.
-    pub fn is_confirmed(&self, now: i64) -> bool {
-        now - self.session.confirmed_at < CONFIRMED_FOR_SECS
     }
 }
 

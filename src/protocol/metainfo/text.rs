@@ -29,7 +29,7 @@ pub fn shown(bytes: &[u8]) -> String {
 
 /// Control characters, the two line separators of Unicode, and its embeddings, overrides and
 /// isolates. The plain direction marks stay: names in Arabic and Hebrew use them.
-fn is_misleading(c: char) -> bool {
+pub fn is_misleading(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -6,7 +6,7 @@ use super::throttle::{PASSWORDS, SIGN_INS};
 use crate::clock;
 use crate::db::events::{self, Event};
 use crate::db::users::{self, User};
-use crate::db::{self, allowlist, login_failures, sessions};
+use crate::db::{self, allowlist, login_failures};
 use crate::site::Error;
 use crate::site::gate::is_allowed;
 use crate::site::members::Members;
@@ -176,14 +176,10 @@ pub async fn password_is_right(
         Checked::Wait(secs) => Err(Error::TooMany(secs)),
         Checked::Wrong => Ok(false),
         Checked::Right(_) => {
-            let session_id = member.session.session_id;
-            let now = clock::unix_secs().cast_signed();
+            // Its second factor, where it has one, this session has shown.
             let (user_id, ip) = (member.user_id(), member.ip);
-            let stamp = move |tx: &db::Transaction<'_>| {
-                forgive(tx, user_id, ip)?; // this session has shown the second factor
-                sessions::confirmed(tx, session_id, now)
-            };
-            members.database.write(stamp).await?;
+            let clear = move |tx: &db::Transaction<'_>| forgive(tx, user_id, ip);
+            members.database.write(clear).await?;
             Ok(true)
         }
     }

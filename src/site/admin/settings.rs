@@ -11,6 +11,7 @@ use url::Url;
 use super::change::log;
 use super::{Tab, trackers};
 use crate::db;
+use crate::db::magnet_trackers;
 use crate::db::settings::{self, Flag, Number, Setting, Settings, Text};
 use crate::site::form::Form;
 use crate::site::page::{Flash, Viewer, go_told};
@@ -225,7 +226,7 @@ impl Card {
         };
         let mut typed: Typed = self.entries.iter().map(read).collect();
         if let Some((url, error @ None)) = typed.get_mut(settings::PEER_QUERY_TRACKER.key) {
-            *error = trackers::check(url).err().map(str::to_owned);
+            *error = magnet_trackers::check_url(url).err().map(str::to_owned);
         }
         typed
     }
@@ -303,8 +304,7 @@ pub async fn save(State(site): State<Site>, member: Member, form: Form) -> Resul
         }
         Ok(changed)
     };
-    let changed = members.database.write(work).await?;
-    members.reload_settings().await?;
+    let changed = members.change_settings(work).await?;
     let flash = match changed {
         0 => Flash::info("Nothing was different."),
         _ => Flash::success(format!("{}: saved.", card.title)),

@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::change::{log, user_url};
 use super::{Tab, now};
+use crate::db::names::check_name;
 use crate::db::user_list::{self, Listed, State as Doing, Wanted};
 use crate::db::users::{self, NewUser, Role, User};
 use crate::db::{self};
-use crate::site::account::signup::check_name;
 use crate::site::form::Form;
 use crate::site::members::Members;
 use crate::site::page::{Flash, Viewer, go_told};

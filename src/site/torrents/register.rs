@@ -39,6 +39,7 @@ impl Accepted {
         now: i64,
     ) -> db::Result<(Fate, Option<Identity>)> {
         let Accepted { metainfo, without_trackers } = self;
+        let (without_trackers, uploader_id) = (Some(&without_trackers[..]), Some(uploader_id));
         let new = NewTorrent { metainfo, without_trackers, uploader_id, now };
         if insert(conn, &new)?.is_none() {
             return Ok((Fate::Refused(Refused::Duplicate), None));

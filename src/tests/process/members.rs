@@ -17,7 +17,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use super::terminal::terminal;
 use super::{Tracker, exit_code, free_port, signal, start};
 
-const PASSWORD: &str = "Correct-Horse-9!";
+pub const PASSWORD: &str = "Correct-Horse-9!";
+/// As a form sends it.
+const PASSWORD_SENT: &str = "Correct-Horse-9%21";
 /// Of an upload, and bytes in each: together just below what is taken by default.
 const FILES: usize = 1_000;
 const FILE_BYTES: usize = 100_000;
@@ -35,7 +37,7 @@ fn words(folder: &Path, port: u16) -> Vec<String> {
 }
 
 /// A connection to the site, which trusts the certificate that it has made.
-fn site(folder: &Path, port: u16) -> StreamOwned<ClientConnection, TcpStream> {
+pub fn site(folder: &Path, port: u16) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(folder.join("self-signed.crt")).unwrap()).unwrap();
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -47,7 +49,7 @@ fn site(folder: &Path, port: u16) -> StreamOwned<ClientConnection, TcpStream> {
 }
 
 /// Sends a head and reads the whole answer.
-fn ask(folder: &Path, port: u16, head: &str, body: &[u8]) -> String {
+pub fn ask(folder: &Path, port: u16, head: &str, body: &[u8]) -> String {
     let mut stream = site(folder, port);
     let length = body.len();
     let head = format!(
@@ -68,16 +70,21 @@ fn cookie(answer: &str, name: &str) -> String {
 }
 
 /// What the form of a page has to send along.
-fn csrf(page: &str) -> String {
+pub fn csrf(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"_csrf\" value=\"").unwrap_or_else(|| panic!("{page}"));
     rest.split('"').next().unwrap().to_owned()
 }
 
 /// Signs the owner in; gives the cookie.
-fn sign_in(folder: &Path, port: u16) -> String {
+pub fn sign_in(folder: &Path, port: u16) -> String {
+    sign_in_as(folder, port, "admin", PASSWORD_SENT)
+}
+
+/// Signs in, with a password as a form sends it; gives the cookie.
+pub fn sign_in_as(folder: &Path, port: u16, username: &str, password: &str) -> String {
     let page = ask(folder, port, "GET /manage HTTP/1.1", b"");
     let guest = cookie(&page, "__Host-wkguest");
-    let form = format!("_csrf={}&username=admin&password=Correct-Horse-9%21", csrf(&page));
+    let form = format!("_csrf={}&username={username}&password={password}", csrf(&page));
     let head = format!("POST /manage/login HTTP/1.1\r\nCookie: __Host-wkguest={guest}");
     cookie(&ask(folder, port, &head, form.as_bytes()), "__Host-wksession")
 }
@@ -189,22 +196,19 @@ fn memory(process: &Child, field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-#[test]
-fn upload_of_a_thousand_files_takes_little_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut words = words(folder.path(), port);
-    let password = folder.path().join("password");
+/// As [`words`], with the owner's password in a file.
+pub fn words_with_password(folder: &Path, port: u16) -> Vec<String> {
+    let mut words = words(folder, port);
+    let password = folder.join("password");
     std::fs::write(&password, PASSWORD).unwrap();
     words.extend(["--super-user-password-file".to_owned(), password.display().to_string()]);
-    let (tracker, _) = start(&words);
-    let session = sign_in(folder.path(), port);
-    let with_session = format!("Cookie: __Host-wksession={session}");
-    let head = format!("GET /manage/dashboard HTTP/1.1\r\n{with_session}");
-    let page = ask(folder.path(), port, &head, b"");
+    words
+}
 
+/// The body of an upload of [`FILES`] torrents.
+pub fn upload(csrf: &str) -> Vec<u8> {
     let field = "--b\r\nContent-Disposition: form-data; name=";
-    let mut body = format!("{field}\"_csrf\"\r\n\r\n{}\r\n", csrf(&page)).into_bytes();
+    let mut body = format!("{field}\"_csrf\"\r\n\r\n{csrf}\r\n").into_bytes();
     for number in 0..FILES {
         let name = format!("{field}\"torrent\"; filename=\"{number}.torrent\"\r\n\r\n");
         body.extend(name.bytes());
@@ -212,6 +216,20 @@ fn upload_of_a_thousand_files_takes_little_memory() {
         body.extend(b"\r\n");
     }
     body.extend(b"--b--\r\n");
+    body
+}
+
+#[test]
+fn upload_of_a_thousand_files_takes_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let words = words_with_password(folder.path(), port);
+    let (tracker, _) = start(&words);
+    let session = sign_in(folder.path(), port);
+    let with_session = format!("Cookie: __Host-wksession={session}");
+    let head = format!("GET /manage/dashboard HTTP/1.1\r\n{with_session}");
+    let page = ask(folder.path(), port, &head, b"");
+    let body = upload(&csrf(&page));
     // The highest so far is forgotten: it was the password's.
     std::fs::write(format!("/proc/{}/clear_refs", tracker.0.id()), "5").unwrap();
     let before = memory(&tracker.0, "VmRSS:");

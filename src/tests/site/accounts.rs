@@ -10,7 +10,7 @@ impl TestSite {
     async fn switch_on(&self, flag: settings::Flag) {
         let work = |tx: &db::Transaction<'_>| settings::set(tx, Setting::Flag(flag), "1");
         self.members.database.write_now(work).unwrap();
-        self.members.reload_settings().await.unwrap();
+        self.obey_settings().await;
     }
 
     fn invite(&self, created_by: i64, code: &str) {

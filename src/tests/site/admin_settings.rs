@@ -1,5 +1,7 @@
 //! What the owner sets, and the trackers of magnet links.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::db::settings::{self, Setting, Settings};
 
@@ -186,4 +188,32 @@ async fn other_tracker_is_asked_only_at_a_url_that_is_one() {
     let shown = admin.get("/manage/admin/trackers").await.text();
     assert!(shown.contains("<fieldset class=\"plain\" disabled>"));
     assert_eq!(save(&mut admin, "peer_query_settings", &[]).await.status, 403);
+}
+
+/// Whoever writes last, a card that is saved or a database that is put in place, is obeyed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_in_memory_are_those_that_were_written_last() {
+    let site = TestSite::new();
+    let mut owner = site.member("owner", Role::Super);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (members, ends) = (site.members.clone(), is_over.clone());
+    // As a restore does it: the file, and then what is in memory, before anybody else writes.
+    let restoring = std::thread::spawn(move || {
+        while !ends.load(Ordering::Relaxed) {
+            members.database.with_writer(|writer| {
+                // Whoever may write finds in memory what is in the file.
+                assert_eq!(*members.settings(), Settings::load(writer).unwrap());
+                let sql = "insert or replace into settings values ('torrents_per_page', '11')";
+                writer.execute(sql, []).unwrap();
+                members.reload_all(writer).unwrap();
+            });
+        }
+    });
+    for number in 0..100 {
+        let number = (20 + number).to_string();
+        let fields = [("torrents_per_page", &*number)];
+        assert_eq!(save(&mut owner, "torrents_per_page", &fields).await.status, 303);
+    }
+    is_over.store(true, Ordering::Relaxed);
+    restoring.join().expect("what is in memory was in the file");
 }

@@ -4,6 +4,7 @@
 //! - [`accounts`]: new ones, one's own, and what others see.
 //! - [`admin_users`], [`admin_settings`], [`admin_events`]: accounts, settings and what was done,
 //!   as the staff sees them; [`admin_database`]: the whole of it, and what cannot be undone.
+//! - [`hostile`]: markup and nonsense in every field that there is.
 //! - [`permissions`]: every row of the table, for every role.
 //! - [`scale`]: how long pages of a large site take.
 //! - [`sign_in`]: coming in and going out.
@@ -14,6 +15,7 @@ mod admin_database;
 mod admin_events;
 mod admin_settings;
 mod admin_users;
+mod hostile;
 mod permissions;
 mod scale;
 mod sign_in;
@@ -131,7 +133,13 @@ impl TestSite {
 
     /// A browser in which nobody is signed in.
     fn stranger(&self) -> Browser<'_> {
-        Browser { site: self, session: None, guest: None, ip: "192.0.2.1".parse().unwrap() }
+        let ip = "192.0.2.1".parse().unwrap();
+        Browser { site: self, session: None, guest: None, ip, says: HeaderMap::new() }
+    }
+
+    /// Has the site obey settings that were written past it.
+    async fn obey_settings(&self) {
+        self.members.change_settings(|_| Ok(())).await.unwrap();
     }
 
     /// A number that SQL gives.
@@ -149,6 +157,8 @@ struct Browser<'a> {
     session: Option<Token>,
     guest: Option<Token>,
     ip: IpAddr,
+    /// What it sends with every request.
+    says: HeaderMap,
 }
 
 /// What came back.
@@ -214,7 +224,8 @@ impl Browser<'_> {
             request = request.header(CONTENT_TYPE, kind);
         }
         let request = request.extension(Visitor { peer: self.ip, is_tls: true });
-        let request = request.body(Body::from(body)).unwrap();
+        let mut request = request.body(Body::from(body)).unwrap();
+        request.headers_mut().extend(self.says.clone());
         let response = self.site.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 64 << 20).await.unwrap().to_vec();

@@ -176,7 +176,7 @@ async fn another_tracker_is_asked_once_and_only_where_that_is_on() {
     assert_eq!(ann.post("/manage/torrent/update-peers", &asked).await.status, 404);
     let on = db::settings::Setting::Flag(db::settings::PEER_QUERY_ENABLED);
     site.members.database.write_now(|tx| db::settings::set(tx, on, "1")).unwrap();
-    site.members.reload_settings().await.unwrap();
+    site.obey_settings().await;
     let path = format!("/manage/torrent/{hash}");
     assert!(ann.get(&path).await.text().contains("Ask the other tracker"));
     ann.post("/manage/torrent/update-peers", &asked).await.assert_leads_to(&path);
@@ -197,7 +197,7 @@ async fn upload_that_is_too_large_or_broken_says_so_and_keeps_what_came_before()
     assert!(broken.text().contains("1 registered") && broken.text().contains("broke off"));
     let limit = db::settings::Setting::Number(db::settings::UPLOAD_MAX_CONTENT_MB);
     site.members.database.write_now(|tx| db::settings::set(tx, limit, "1")).unwrap();
-    site.members.reload_settings().await.unwrap();
+    site.obey_settings().await;
     let large = vec![b'x'; 2 << 20];
     let refused = upload(&mut ann, &[("large", &large)]).await;
     assert_eq!(refused.status, 413, "{}", refused.text());
