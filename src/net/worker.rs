@@ -27,6 +27,9 @@ use crate::tracker::Tracker;
 
 /// How long open connections may take to finish their request at shutdown.
 pub const DRAIN: Duration = Duration::from_secs(3);
+/// How long a connection that has asked nothing yet may take to begin then. Its request is on the
+/// way, most likely, and a client whose connection is closed twice in a row gives up.
+pub const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What the workers share.
 #[derive(Clone)]
@@ -48,6 +51,12 @@ impl Shutdown {
     pub async fn begun(&mut self) {
         // An error says that the sender is gone, and so is the program about to be.
         let _ = self.0.wait_for(|begun| *begun).await;
+    }
+
+    /// Waits until it has begun, and for as long as `patience` then.
+    pub async fn begun_for(&mut self, patience: Duration) {
+        self.begun().await;
+        tokio::time::sleep(patience).await;
     }
 
     /// Whether it has begun.

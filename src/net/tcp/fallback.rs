@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,7 +24,7 @@ use crate::net::http::{FullScrapeRequest, Responder, Service};
 use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
 use crate::net::tcp::introduction;
 use crate::net::tcp::{ACCEPT_PAUSE, LINGER, LINGER_BYTES, WARN_PAUSE, is_about_one_connection};
-use crate::net::worker::Shutdown;
+use crate::net::worker::{FIRST_REQUEST, Shutdown};
 use crate::stats::Protocol;
 
 /// A full scrape is sent in pieces of this size, each of which the client must take in time.
@@ -141,8 +142,9 @@ impl Port {
         mut shutdown: Shutdown,
     ) -> Result<IpAddr, Ended> {
         let read = tokio::select! {
+            biased; // what has come before the end is heard
             read = timeout_at(deadline, introduction::read(stream, peer)) => read,
-            () = shutdown.begun() => return Err(Ended::Closed),
+            () = shutdown.begun_for(FIRST_REQUEST) => return Err(Ended::TimedOut),
         };
         read.map_err(|_| Ended::TimedOut)?.map_err(|_| Ended::Mistaken)
     }
@@ -231,11 +233,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             } else if was_idle {
                 deadline = Instant::now() + self.port.timeouts.head;
             }
+            let grace = if is_idle { Duration::ZERO } else { FIRST_REQUEST };
             let read = tokio::select! {
                 biased; // what has come before the end is heard
                 read = timeout_at(deadline, self.stream.read_buf(&mut self.arrived)) => read,
                 // Somebody who is in the middle of a request may finish it.
-                () = shutdown.begun(), if self.dialogue.is_empty() => return self.finish().await,
+                () = shutdown.begun_for(grace), if self.dialogue.is_empty() => {
+                    return self.finish().await;
+                }
             };
             let Ok(read) = read else { return Ok(Ended::TimedOut) };
             if read? == 0 {

@@ -36,6 +36,7 @@ use crate::net::http::{FullScrapeRequest, Responder};
 use crate::net::tcp::dialogue::{Asked, Dialogue, Step};
 use crate::net::tcp::introduction;
 use crate::net::tcp::{LINGER, LINGER_BYTES};
+use crate::net::worker::FIRST_REQUEST;
 use crate::protocol::proxy_head::NoHead;
 
 /// Bytes held for a connection that does not take its replies.
@@ -334,7 +335,7 @@ impl Connection {
             return;
         }
         if tools.is_ending && self.is_at_rest() {
-            return self.finish(kit, tools);
+            return self.end(kit, tools);
         }
         if self.dialogue.is_idle() && !self.is_amid_record() {
             self.is_in_head = false;
@@ -494,11 +495,13 @@ impl Connection {
         }
     }
 
-    /// The program is about to end: a connection in no request's midst is finished.
+    /// The program is about to end: a connection between two requests is finished, and one before
+    /// its first has a moment for it.
     pub fn end(&mut self, kit: &mut Kit, tools: &mut Tools<'_>) {
         match self.phase {
-            Phase::Introduction => self.close(kit),
-            Phase::Requests if self.is_at_rest() => self.finish(kit, tools),
+            Phase::Requests if !self.is_at_rest() => {}
+            Phase::Requests if self.dialogue.is_idle() => self.finish(kit, tools),
+            Phase::Requests | Phase::Introduction => self.set_timer(FIRST_REQUEST, kit, tools),
             _ => {}
         }
     }

@@ -47,6 +47,8 @@ enum Accepting {
     Off,
     /// Off until this moment, since the system had nothing left to accept with.
     Until(Duration),
+    /// Cancelled, with connections that may still come of it.
+    Ending,
     Ended,
 }
 
@@ -153,8 +155,8 @@ impl Tcp {
         let file = File(completion.token.index);
         let Some(index) = self.ports.iter().position(|port| port.file == file) else { return };
         let port = &mut self.ports[index];
-        if !completion.goes_on && port.accepting != Accepting::Ended {
-            port.accepting = Accepting::Off;
+        if !completion.goes_on {
+            port.accepting = if tools.is_ending { Accepting::Ended } else { Accepting::Off };
         }
         if let Err(error) = completion.result
             && port.accepting == Accepting::Off
@@ -166,9 +168,7 @@ impl Tcp {
                 self.warned = Some(tools.elapsed);
             }
         }
-        if let Some(stream) = completion.accepted
-            && !tools.is_ending
-        {
+        if let Some(stream) = completion.accepted {
             self.open(index, stream, tools);
         }
     }
@@ -197,6 +197,9 @@ impl Tcp {
         let connection =
             self.slab.insert(|place| Connection::new(stream, place, from, session, dies));
         connection.open(&mut self.kit, tools);
+        if tools.is_ending {
+            connection.end(&mut self.kit, tools);
+        }
     }
 
     /// What a connection sent, or the reason why no more comes.
@@ -266,14 +269,16 @@ impl Tcp {
         !self.slab.is_empty() || self.ports.iter().any(is_paused)
     }
 
-    /// Accepts no more, and finishes the connections that are in no request's midst. The others
+    /// Accepts no more, and finishes the connections that are between two requests. The others
     /// are finished after their reply.
     pub fn end(&mut self, tools: &mut Tools<'_>) {
         for port in &mut self.ports {
-            if port.accepting == Accepting::On {
+            port.accepting = if port.accepting == Accepting::On {
                 tools.ring.cancel(Token::new(Kind::Accept, port.file.0));
-            }
-            port.accepting = Accepting::Ended;
+                Accepting::Ending
+            } else {
+                Accepting::Ended
+            };
             if !self.keep_listening {
                 // Listens no more, though the ring may hold on to it for a while.
                 let _ = shutdown(&port.listener, Shutdown::Both);
@@ -287,9 +292,9 @@ impl Tcp {
         }
     }
 
-    /// Whether no connection is left.
-    pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
+    /// Whether no connection is left and none may come.
+    pub fn is_done(&self) -> bool {
+        self.slab.is_empty() && self.ports.iter().all(|port| port.accepting == Accepting::Ended)
     }
 
     fn free(&mut self, index: u32) {

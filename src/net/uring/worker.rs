@@ -256,7 +256,7 @@ impl Engine {
                 self.go_on_ending(elapsed)
             }
             // Who is not done by then is cut off.
-            Ending::Drain(until) if tcp.is_empty() || elapsed >= until => {
+            Ending::Drain(until) if tcp.is_done() || elapsed >= until => {
                 self.ending = Ending::Home(elapsed + HOMEWARD);
                 udp.stop(ring);
                 udp.is_done()
