@@ -41,38 +41,67 @@ pub fn delete(conn: &Connection, user_id: i64) -> Result<()> {
 /// # Errors
 /// When the database cannot be written.
 pub fn delete_all(conn: &Connection) -> Result<usize> {
-    with_indexes(conn, "users", || conn.execute("delete from users where role != 3", []))
+    // What there is most of goes, or becomes nobody's, at once: account by account each of its rows
+    // would be taken out of every index.
+    let torrents = without(conn, &TORRENTS_OF, || {
+        conn.execute(
+            "update torrents set uploader_id = null
+             where uploader_id not in (select user_id from users where role = 3)",
+            [],
+        )
+    })?;
+    if torrents > 0 {
+        conn.execute_batch(
+            "update torrent_counts set torrents = 0
+                 where uploader_id > 0
+                     and uploader_id not in (select user_id from users where role = 3);
+             insert into torrent_counts
+                 select -1, count(*) from torrents where uploader_id is null
+                 on conflict do update set torrents = excluded.torrents",
+        )?;
+    }
+    without(conn, &["login_history_of", "login_history_from"], || {
+        conn.execute(
+            "delete from login_history
+             where user_id not in (select user_id from users where role = 3)",
+            [],
+        )
+    })?;
+    conn.execute("delete from users where role != 3", [])
 }
 
-/// Columns that refer to rows of a table and have no index: for each row that is deleted, all of
-/// theirs are looked through.
-fn unindexed(conn: &Connection, parent: &str) -> Result<Vec<(String, String)>> {
-    conn.prepare(
-        "select t.name, f.\"from\" from sqlite_schema t, pragma_foreign_key_list(t.name) f
-         where t.type = 'table' and f.\"table\" = ?1
-             and not exists (
-                 select 1 from pragma_index_list(t.name) i, pragma_index_info(i.name) c
-                 where not i.partial and c.seqno = 0 and c.name = f.\"from\")
-             and not exists (
-                 select 1 from pragma_table_info(t.name) c where c.pk = 1 and c.name = f.\"from\")",
-    )?
-    .query_map([parent], |row| Ok((row.get(0)?, row.get(1)?)))?
-    .collect()
-}
+/// What follows each change of a torrent's uploader.
+const TORRENTS_OF: [&str; 4] =
+    ["torrents_change_hands", "torrents_of_by_time", "torrents_of_by_name", "torrents_of_by_size"];
+/// What follows each torrent that goes, beside the above.
+const TORRENTS: [&str; 5] = [
+    "torrents_are_counted_out",
+    "torrents_leave_search",
+    "torrents_by_time",
+    "torrents_by_name",
+    "torrents_by_size",
+];
 
-/// Does `work`, which deletes many rows of a table, with an index on each column that refers to
-/// them. They are there for as long as that takes, and nobody else ever sees them, since all of it
-/// is one transaction: of a hundred thousand accounts each would else be looked for among all.
-fn with_indexes<T>(conn: &Connection, parent: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let columns = unindexed(conn, parent)?;
-    for (number, (table, column)) in columns.iter().enumerate() {
-        conn.execute_batch(&format!(
-            "create index referring_{parent}_{number} on \"{table}\" (\"{column}\")"
-        ))?;
+/// Does `work`, which changes most rows of a table, without some indexes and triggers. They are
+/// there again afterwards, made at once, and nobody else ever misses them, since all of it is one
+/// transaction.
+///
+/// # Errors
+/// When the database cannot be written; the transaction is then to be given up.
+fn without<T>(conn: &Connection, names: &[&str], work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut declarations = Vec::with_capacity(names.len());
+    for name in names {
+        let (kind, declaration): (String, String) = conn.query_row(
+            "select type, sql from sqlite_schema where name = ?1 and type in ('index', 'trigger')",
+            [name],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        conn.execute_batch(&format!("drop {kind} {name}"))?;
+        declarations.push(declaration);
     }
     let result = work()?;
-    for number in 0..columns.len() {
-        conn.execute_batch(&format!("drop index referring_{parent}_{number}"))?;
+    for declaration in &declarations {
+        conn.execute_batch(declaration)?;
     }
     Ok(result)
 }
@@ -89,7 +118,20 @@ pub fn delete_all_torrents(conn: &Connection, removal: u8, now: i64) -> Result<u
          select substr(info_hash_v2, 1, 20), ?1, ?2 from torrents where info_hash_v2 is not null",
         params![removal, now],
     )?;
-    with_indexes(conn, "torrents", || conn.execute("delete from torrents", []))
+    empty_torrents(conn)
+}
+
+fn empty_torrents(conn: &Connection) -> Result<usize> {
+    let names = [&TORRENTS[..], &TORRENTS_OF].concat();
+    without(conn, &names, || {
+        conn.execute_batch(
+            "insert into torrent_search (torrent_search) values ('delete-all');
+             update torrent_counts set torrents = 0;
+             delete from torrent_contents; delete from torrent_snapshots;
+             delete from torrent_refreshes;",
+        )?;
+        conn.execute("delete from torrents", [])
+    })
 }
 
 /// Takes away what members have made and what is known of them. What stays: the owner's account as
@@ -99,19 +141,21 @@ pub fn delete_all_torrents(conn: &Connection, removal: u8, now: i64) -> Result<u
 /// When the database cannot be written.
 pub fn wipe(conn: &Connection, session_id: i64) -> Result<()> {
     conn.execute("delete from sessions where session_id != ?1", [session_id])?;
-    let work = "delete from notifications; delete from topup_reconciliations;
+    empty_torrents(conn)?;
+    conn.execute_batch(
+        "delete from notifications; delete from topup_reconciliations;
          delete from topup_webhook_events; delete from topup_orders;
          delete from ledger_transfers; delete from ledger_entries;
          delete from ledger_accounts where kind = 'escrow'; delete from bounties;
          delete from conversations; delete from follows; delete from blocks;
-         delete from torrents; delete from removed_torrents; delete from invites;
+         delete from removed_torrents; delete from invites;
+         delete from ip_allowlist; delete from login_history; delete from login_failures;
          delete from users where role != 3; delete from daily_awards;
          delete from ledger_accounts where kind = 'member' and user_id is null;
          update ledger_accounts set balance = 0;
-         delete from ip_allowlist; delete from login_history; delete from login_failures;
          update users set is_disabled = 0, last_login_at = null, login_count = 0,
-             last_seen_at = null;";
-    with_indexes(conn, "users", || with_indexes(conn, "torrents", || conn.execute_batch(work)))
+             last_seen_at = null;",
+    )
 }
 
 /// The last sign-ins of an account: from where and when, the last first.
@@ -149,27 +193,107 @@ mod tests {
         assert_eq!((found.total, &found.torrents[0].uploader), (1, &None));
     }
 
-    #[test]
-    fn whoever_refers_to_many_rows_that_go_has_an_index_for_as_long_as_that_takes() {
-        let conn = open();
-        let schema = || -> Vec<String> {
-            let sql = "select coalesce(sql, name) from sqlite_schema order by 1";
+    /// Everything there is in a database: what it declares, and all rows.
+    fn dump(conn: &Connection) -> Vec<String> {
+        let strings = |sql: &str| -> Vec<String> {
             let mut rows = conn.prepare(sql).unwrap();
             rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
         };
-        let (before, lacking) = (schema(), unindexed(&conn, "users").unwrap());
-        assert!(lacking.contains(&("users".to_owned(), "created_by".to_owned())), "{lacking:?}");
-        let is_indexed = |column| !lacking.iter().any(|(_, lacking)| lacking == column);
-        assert!(is_indexed("uploader_id") && is_indexed("follower_id"), "{lacking:?}");
-        with_indexes(&conn, "users", || {
-            assert_eq!(unindexed(&conn, "users").unwrap(), []);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(delete_all(&conn).unwrap(), 2);
-        assert_eq!(delete_all_torrents(&conn, 2, 9).unwrap(), 0);
+        let mut all = strings("select coalesce(sql, name) from sqlite_schema");
+        let tables = "select name from sqlite_schema where type = 'table'
+             and name not like 'torrent_search_%' and name not like 'sqlite_%'";
+        for table in strings(tables) {
+            let mut rows = conn.prepare(&format!("select * from {table}")).unwrap();
+            let columns = rows.column_count();
+            let mut rows = rows.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let values: Vec<_> = (0..columns)
+                    .map(|column| format!("{:?}", row.get_ref_unwrap(column)))
+                    .collect();
+                // When a name was retired is now.
+                let shown = if table == "retired_names" { &values[..1] } else { &values };
+                all.push(format!("{table} {shown:?}"));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    /// A database with what belongs to accounts and torrents, of the owner (1), members and nobody.
+    fn furnished() -> Connection {
+        let conn = open();
+        let cy = users::tests::add(&conn, "cy", users::Role::Standard);
+        let ben = users::by_name(&conn, "ben").unwrap().unwrap().user_id;
+        conn.execute("update users set role = 3 where user_id = 1", []).unwrap();
+        for number in 0..9 {
+            let uploader = [1, ben, cy][number as usize % 3];
+            let torrent_id = add_torrent(&conn, &sample(number, "walrus"), uploader).unwrap();
+            let rows = format!(
+                "insert into torrent_snapshots values ({torrent_id}, 'udp://a:1', 1, 1, 1, null);
+                 insert into torrent_refreshes values ({torrent_id}, 1, 1, null);"
+            );
+            conn.execute_batch(&rows).unwrap();
+        }
+        for user_id in [1, ben, cy] {
+            let ip = format!("192.0.2.{user_id}").parse().unwrap();
+            users::signed_in(&conn, user_id, ip, 1).unwrap();
+        }
+        let nobodys = "update torrents set uploader_id = null where torrent_id = 9";
+        assert_eq!(conn.execute(nobodys, []).unwrap(), 1);
+        conn
+    }
+
+    #[test]
+    fn all_at_once_is_what_one_by_one_is() {
+        let (at_once, one_by_one) = (furnished(), furnished());
+        assert_eq!(dump(&at_once), dump(&one_by_one));
+        let members = "select user_id from users where role != 3";
+        let ids = |conn: &Connection, sql: &str| -> Vec<i64> {
+            let mut ids = conn.prepare(sql).unwrap();
+            ids.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
+        };
+        let gone = ids(&one_by_one, members);
+        for user_id in &gone {
+            delete(&one_by_one, *user_id).unwrap();
+        }
+        assert_eq!(delete_all(&at_once).unwrap(), gone.len());
+        assert_eq!(dump(&at_once), dump(&one_by_one));
+
+        let query = crate::db::search::Query::new("walrus");
+        let part = Part { page: 1, rows: 10 };
+        let found = |conn: &Connection| {
+            search(conn, &query, Scope::default(), Sort::Newest, part).unwrap().total
+        };
+        assert_eq!([found(&at_once), found(&one_by_one)], [9, 9]);
+        let gone = ids(&one_by_one, "select torrent_id from torrents");
+        for torrent_id in &gone {
+            let sql = "delete from torrents where torrent_id = ?1";
+            one_by_one.execute(sql, [torrent_id]).unwrap();
+        }
+        assert_eq!(empty_torrents(&at_once).unwrap(), gone.len());
+        assert_eq!(dump(&at_once), dump(&one_by_one));
+        assert_eq!([found(&at_once), found(&one_by_one)], [0, 0]);
+        // All that follows a torrent is there again.
+        for conn in [&at_once, &one_by_one] {
+            add_torrent(conn, &sample(1, "walrus"), 1);
+            assert_eq!((found(conn), count(conn, Scope::default()).unwrap()), (1, 1));
+        }
+    }
+
+    #[test]
+    fn wiped_site_declares_what_it_did() {
+        let conn = furnished();
+        let declared = |conn: &Connection| {
+            let all = dump(conn).into_iter();
+            all.filter(|line| line.to_lowercase().starts_with("create")).collect::<Vec<_>>()
+        };
+        let before = declared(&conn);
         wipe(&conn, 1).unwrap();
-        assert_eq!(schema(), before);
+        assert!(!before.is_empty() && declared(&conn) == before);
+        assert_eq!(count(&conn, Scope::default()).unwrap(), 0);
+        let users: i64 =
+            conn.query_row("select count(*) from users", [], |row| row.get(0)).unwrap();
+        assert_eq!(users, 1);
     }
 
     #[test]
