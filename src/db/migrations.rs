@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Result};
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"WKAT");
 
 /// The steps. The version of a file (`user_version`) is how many of them it has taken.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("migrations/0001_accounts.sql"),
     include_str!("migrations/0002_torrents.sql"),
     include_str!("migrations/0003_social.sql"),
+    include_str!("migrations/0004_tries_by_name.sql"),
 ];
 
 /// The version of the present tables.
@@ -133,6 +134,33 @@ mod tests {
             assert_eq!(schema(&conn), schema(&new), "from {from}");
             run(&mut conn).unwrap();
         }
+    }
+
+    /// Else a row that goes would be looked for in all rows that might refer to it.
+    #[test]
+    fn every_column_that_refers_to_rows_begins_an_index() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        run(&mut conn).unwrap();
+        let lacking: Vec<String> = conn
+            .prepare(
+                "select t.name || '.' || f.\"from\"
+                 from sqlite_schema t, pragma_foreign_key_list(t.name) f
+                 where t.type = 'table'
+                     and f.\"table\" not in ('ledger_codes', 'notification_kinds')
+                     and not exists (
+                         select 1 from pragma_index_list(t.name) i, pragma_index_info(i.name) c
+                         where not i.partial and c.seqno = 0 and c.name = f.\"from\")
+                     and not exists (
+                         select 1 from pragma_table_info(t.name) c
+                         where c.pk = 1 and c.name = f.\"from\")",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_>>()
+            .unwrap();
+        // An answer is found by its torrent and then by what it answers.
+        assert_eq!(lacking, ["comments.parent_id"]);
     }
 
     #[test]

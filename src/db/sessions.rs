@@ -77,8 +77,8 @@ pub fn insert(conn: &Connection, new: &NewSession<'_>) -> Result<i64> {
     let user_agent: String = new.user_agent.chars().take(USER_AGENT_CHARS_MAX).collect();
     conn.prepare_cached(
         "insert into sessions (token_hash, user_id, created_at, expires_at, last_seen_at, ip,
-             user_agent, confirmed_at)
-         values (?1, ?2, ?3, ?4, ?3, ?5, ?6, ?3)",
+             user_agent)
+         values (?1, ?2, ?3, ?4, ?3, ?5, ?6)",
     )?
     .execute(params![
         new.token_hash,

@@ -235,8 +235,24 @@ pub fn set_password(conn: &Connection, user_id: i64, password_hash: &str, now: i
         "update users set password_hash = ?2, password_changed_at = ?3 where user_id = ?1",
     )?
     .execute(params![user_id, password_hash, now])?;
-    conn.prepare_cached("delete from login_failures where user_id = ?1")?.execute([user_id])?;
+    conn.prepare_cached(
+        "delete from login_failures where name = (select username from users where user_id = ?1)",
+    )?
+    .execute([user_id])?;
     Ok(())
+}
+
+/// Whether any account has a hash that the earlier tracker has made.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn any_old_hash(conn: &Connection) -> Result<bool> {
+    // As the index of these says it.
+    conn.prepare_cached(
+        "select exists (select 1 from users
+             where substr(password_hash, 1, 18) = '$pbkdf2-reference$')",
+    )?
+    .query_row([], |row| row.get(0))
 }
 
 /// That an account has signed in from an address in the time that counts.

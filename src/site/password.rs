@@ -28,6 +28,10 @@ const AT_ONCE: usize = 2;
 const NOBODYS: &str = "$argon2id$v=19$m=65536,t=3,p=4$\
      ZWHuJq8UjgOPYQR3VH5f3Q$\
      4BHo+b5SVDnig9a+/Qrz1feKJYjsPE8OYbXVKzDLmxE";
+/// The same, in the way of the earlier tracker.
+const NOBODYS_OLD: &str = "$pbkdf2-reference$\
+     9d1f6ac0b38e4275$\
+     c3a1f0927be84d5667021d9ae5cf3b8840b6d27f19e3a50c8d74f2b1960e5a3d";
 
 /// Hashes passwords, a few at a time.
 #[derive(Debug)]
@@ -59,14 +63,31 @@ impl Hashing {
         tokio::task::spawn_blocking(move || hash(&password)).await.ok().flatten()
     }
 
-    /// Whether `kept` is of `password`; of an account that does not exist it is not, and takes as
-    /// long.
-    pub async fn verify(&self, password: String, kept: Option<String>) -> Verdict {
+    /// Whether `kept` is of `password`; of an account that does not exist it is not. While
+    /// `any_old` hash is kept, by anybody, the password is looked at in both ways, so that the time
+    /// it takes does not tell which is this one's.
+    pub async fn verify(&self, password: String, kept: Option<String>, any_old: bool) -> Verdict {
         let _turn = self.turns.acquire().await;
-        let is_somebodys = kept.is_some();
-        let kept = kept.unwrap_or_else(|| NOBODYS.to_owned());
-        let verdict = tokio::task::spawn_blocking(move || verify(&password, &kept)).await;
-        verdict.ok().filter(|_| is_somebodys).unwrap_or(Verdict::Wrong)
+        let work = move || {
+            let kept = kept.as_deref();
+            let (old, new): (Option<&str>, Option<&str>) = match kept {
+                Some(kept) if kept.starts_with(REFERENCE) => (Some(kept), None),
+                kept => (None, kept),
+            };
+            let verdict_of = |kept: Option<&str>, nobodys| {
+                let verdict = verify(&password, kept.unwrap_or(nobodys));
+                kept.map_or(Verdict::Wrong, |_| verdict)
+            };
+            let new = verdict_of(new, NOBODYS);
+            if old.is_none() && !any_old {
+                return new;
+            }
+            match verdict_of(old, NOBODYS_OLD) {
+                Verdict::Wrong => new,
+                right => right,
+            }
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Verdict::Wrong)
     }
 }
 
@@ -198,11 +219,36 @@ mod tests {
     #[tokio::test]
     async fn nobody_has_a_password() {
         let hashing = Hashing::default();
-        assert_eq!(hashing.verify(String::new(), None).await, Verdict::Wrong);
+        for any_old in [false, true] {
+            assert_eq!(hashing.verify(String::new(), None, any_old).await, Verdict::Wrong);
+        }
+        let [old, new] = [NOBODYS_OLD, NOBODYS].map(|kept| kept.split('$').count());
+        assert_eq!((old, new), (4, 6));
         let nobodys = PasswordHash::new(NOBODYS).unwrap();
         let ours = PasswordHash::new(&hash("x").unwrap()).unwrap();
         assert_eq!(nobodys.params, ours.params, "it takes as long");
         assert_eq!(nobodys.hash.unwrap().len(), ours.hash.unwrap().len());
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_hash_is_known_while_both_are_looked_at() {
+        let hashing = Hashing::default();
+        let new = hash("Correct-Horse-9!").unwrap();
+        let salt = "0011223344556677";
+        let mut key = [0; 32];
+        pbkdf2::pbkdf2_hmac::<Sha256>(b"old", salt.as_bytes(), REFERENCE_ROUNDS, &mut key);
+        let old = format!("{REFERENCE}{salt}${}", hex(&key));
+        for (typed, kept, any_old, verdict) in [
+            ("Correct-Horse-9!", &new, false, Verdict::Right),
+            ("Correct-Horse-9!", &new, true, Verdict::Right),
+            ("old", &new, true, Verdict::Wrong),
+            ("old", &old, true, Verdict::RightButOld),
+            ("old", &old, false, Verdict::RightButOld),
+            ("Correct-Horse-9!", &old, true, Verdict::Wrong),
+        ] {
+            let found = hashing.verify(typed.to_owned(), Some(kept.clone()), any_old).await;
+            assert_eq!(found, verdict, "{typed} {any_old}");
+        }
     }
 
     #[test]

@@ -145,13 +145,13 @@ pub async fn submit_code(
     let (code, name, ip) = (form.text("code").to_owned(), username.clone(), caller.ip.to_string());
     let from = caller.ip;
     let work = move |tx: &db::Transaction<'_>| -> db::Result<Result<bool, u64>> {
-        if let Some(secs) = verify::count(tx, user_id, from, now)? {
+        if let Some(secs) = verify::count(tx, &name, from, now)? {
             return Ok(Err(secs));
         }
         let is_usable = users::find(tx, user_id)?.is_some_and(|user| !user.is_disabled);
         let is_right = is_usable && second_factor::accept(tx, user_id, &code, now)?;
         if is_right {
-            verify::forgive(tx, user_id, from)?;
+            verify::forgive(tx, &name, from)?;
         } else {
             let event = Event {
                 actor_id: Some(user_id),

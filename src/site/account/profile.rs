@@ -96,7 +96,7 @@ pub async fn show(State(site): State<Site>, member: Member) -> Result<Html<Strin
         Ok(ProfilePage {
             viewer,
             torrents: list::count(conn, Scope { uploader_id: Some(user_id) })?,
-            failures: login_failures::summary(conn, user_id, now)?.0,
+            failures: login_failures::summary(conn, &user.username, now)?.0,
             sessions: sessions::open(conn, user_id, now)?,
             session_id,
             invites: invites::list(conn, Some(user_id), 0, INVITES_SHOWN)?,

@@ -193,7 +193,7 @@ pub async fn end(State(site): State<Site>, member: Member, form: Form) -> Result
             return Ok(false);
         }
         second_factor::remove(tx, user_id)?;
-        verify::forgive(tx, user_id, from)?;
+        verify::forgive(tx, &username, from)?;
         log(tx, now, (user_id, &username), "second_factor_off")?;
         Ok(true)
     };

@@ -149,10 +149,6 @@ async fn join(
     blank: SignupPage,
 ) -> Result<Response, Error> {
     let now = clock::unix_secs().cast_signed();
-    let key = format!("sign-up {}", users::network(caller.ip));
-    if let Some(secs) = members.throttle.wait(&key, SIGN_UPS, now) {
-        return Err(Error::TooMany(secs));
-    }
     let (username, typed) = (form.text("username").to_owned(), form.raw("password"));
     let is_same = typed == form.raw("confirm_password");
     let filled = SignupPage {
@@ -165,7 +161,8 @@ async fn join(
     if filled.name_error.is_some() || filled.password_error.is_some() || !is_same {
         return page(members, caller, filled);
     }
-    members.throttle.count(key, SIGN_UPS, now);
+    let key = format!("sign-up {}", users::network(caller.ip));
+    members.throttle.try_once(key, SIGN_UPS, now).map_err(Error::TooMany)?;
     let hash = members.hashing.hash(typed.to_owned()).await.ok_or(Error::Busy)?;
     let (name, ip) = (username.clone(), caller.ip.to_string());
     let work = move |tx: &db::Transaction<'_>| insert(tx, &name, &hash, invite.as_ref(), &ip);

@@ -1,6 +1,6 @@
-//! How often somebody may try: wrong passwords by name and network, and everything else that a
-//! stranger could do at will by network. It is a delay that is told, never a connection that is
-//! held.
+//! How often a network may try what a stranger could do at will: a delay that is told, never a
+//! connection that is held. Wrong passwords for one name are counted in
+//! [`db::login_failures`](crate::db::login_failures).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,6 @@ pub struct Rate {
     pub secs: i64,
 }
 
-/// Wrong passwords for one name, from one network. As for accounts that there are, see
-/// [`db::login_failures`](crate::db::login_failures): a name that nobody has is no different.
-pub const PASSWORDS: Rate = Rate { tries: 5, secs: 900 };
 /// Wrong passwords for any name, from one network.
 pub const SIGN_INS: Rate = Rate { tries: 30, secs: 600 };
 /// New accounts from one network.
@@ -34,18 +31,6 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Seconds until `key` may try again; `None` when it may.
-    pub fn wait(&self, key: &str, rate: Rate, now: i64) -> Option<u64> {
-        let tries = self.lock();
-        let (count, end) = tries.get(key)?;
-        (*count >= rate.tries && *end > now).then(|| end.abs_diff(now))
-    }
-
-    /// Counts a try.
-    pub fn count(&self, key: String, rate: Rate, now: i64) {
-        Self::add(&mut self.lock(), key, rate, now);
-    }
-
     fn add(tries: &mut HashMap<String, (u32, i64)>, key: String, rate: Rate, now: i64) {
         if tries.len() >= KEYS_MAX {
             tries.retain(|_, (_, end)| *end > now);
@@ -77,6 +62,13 @@ impl Throttle {
         Ok(())
     }
 
+    /// Takes a try back: it was no wrong one.
+    pub fn take_back(&self, key: &str) {
+        if let Some((count, _)) = self.lock().get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (u32, i64)>> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,25 +82,23 @@ mod tests {
     fn tries_run_out_and_come_back() {
         let throttle = Throttle::default();
         let rate = Rate { tries: 3, secs: 100 };
+        let try_once = |key: &str, now| throttle.try_once(key.to_owned(), rate, now);
         for now in 0..3 {
-            assert_eq!(throttle.wait("a", rate, now), None);
-            throttle.count("a".to_owned(), rate, now);
+            assert_eq!(try_once("a", now), Ok(()));
         }
-        assert_eq!(throttle.wait("a", rate, 10), Some(92));
-        assert_eq!(throttle.wait("b", rate, 10), None);
-        assert_eq!(throttle.wait("a", rate, 102), None);
-        throttle.count("a".to_owned(), rate, 102);
-        assert_eq!(throttle.wait("a", rate, 103), None, "a new span");
-        let once = Rate { tries: 1, secs: 9 };
-        assert_eq!(throttle.try_once("c".to_owned(), once, 0), Ok(()));
-        assert_eq!(throttle.try_once("c".to_owned(), once, 1), Err(8));
+        assert_eq!(try_once("a", 10), Err(92));
+        assert_eq!(try_once("b", 10), Ok(()));
+        throttle.take_back("a");
+        assert_eq!((try_once("a", 11), try_once("a", 12)), (Ok(()), Err(99)));
+        assert_eq!(try_once("a", 111), Ok(()), "a new span");
+        throttle.take_back("nobody");
     }
 
     #[test]
     fn strangers_do_not_grow_it() {
         let throttle = Throttle::default();
         for number in 0..=KEYS_MAX {
-            throttle.count(number.to_string(), SIGN_INS, 0);
+            throttle.try_once(number.to_string(), SIGN_INS, 0).unwrap();
         }
         assert!(throttle.tries.lock().unwrap().len() <= KEYS_MAX);
     }

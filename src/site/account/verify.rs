@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::throttle::{PASSWORDS, SIGN_INS};
+use super::throttle::SIGN_INS;
 use crate::clock;
 use crate::db::events::{self, Event};
 use crate::db::users::{self, User};
@@ -24,10 +24,10 @@ pub enum Checked {
     Wait(u64),
 }
 
-/// Looks at a password for a name, typed at an address. Whatever there is of that name, the answer
-/// takes as long. A try is counted before it is looked at, so that many at once are no more than
-/// one after the other, and taken back when it was right; of an account with a second factor only
-/// once that was right too, by [`forgive`].
+/// Looks at a password for a name, typed at an address. Whatever there is of that name, the same is
+/// done, so that neither the answer nor its time tells. A try is counted before it is looked at, so
+/// that many at once are no more than one after the other, and taken back when it was right; of an
+/// account with a second factor only once that was right too, by [`forgive`].
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -39,28 +39,22 @@ pub async fn check(
 ) -> Result<Checked, Error> {
     let now = clock::unix_secs().cast_signed();
     let network = users::network(ip);
-    if let Some(secs) = members.throttle.wait(&network, SIGN_INS, now) {
+    if let Err(secs) = members.throttle.try_once(network.clone(), SIGN_INS, now) {
         return Ok(Checked::Wait(secs));
     }
     let (typed, from) = (name.to_owned(), network.clone());
     let work = move |tx: &db::Transaction<'_>| begin(tx, &typed, &from, now);
     let begun = match members.database.write(work).await? {
-        Begun::Locked(until) => return Ok(Checked::Wait(until.abs_diff(now))),
-        // A name that nobody has is counted in memory, and is no different.
-        Begun::Nobody => {
-            let key = format!("{network} {}", name.to_ascii_lowercase());
-            if let Err(secs) = members.throttle.try_once(key, PASSWORDS, now) {
-                return Ok(Checked::Wait(secs));
-            }
-            None
+        Ok(begun) => begun,
+        Err(until) => {
+            members.throttle.take_back(&network);
+            return Ok(Checked::Wait(until.abs_diff(now)));
         }
-        Begun::Known(known) => Some(known),
     };
-    let kept = begun.as_ref().map(|known| known.kept.clone());
-    let verdict = members.hashing.verify(password.to_owned(), kept).await;
-    let known = begun.filter(|_| verdict != Verdict::Wrong);
+    let kept = begun.known.as_ref().map(|known| known.kept.clone());
+    let verdict = members.hashing.verify(password.to_owned(), kept, begun.any_old_hash).await;
+    let known = begun.known.filter(|_| verdict != Verdict::Wrong);
     let Some(known) = known.filter(|known| !known.user.is_disabled) else {
-        members.throttle.count(network.clone(), SIGN_INS, now);
         refused(members, name, network, ip, "login_failed").await?;
         return Ok(Checked::Wrong);
     };
@@ -68,16 +62,18 @@ pub async fn check(
         refused(members, name, network, ip, "login_ip_blocked").await?;
         return Ok(Checked::Wrong);
     }
+    members.throttle.take_back(&network);
     let anew = match verdict {
         Verdict::RightButOld => members.hashing.hash(password.to_owned()).await,
         Verdict::Right | Verdict::Wrong => None,
     };
     let (user_id, has_totp) = (known.user.user_id, known.user.has_totp);
+    let name = name.to_owned();
     let right = move |tx: &db::Transaction<'_>| -> db::Result<()> {
         if let Some(anew) = anew {
             users::rehash(tx, user_id, &anew)?;
         }
-        if has_totp { Ok(()) } else { login_failures::clear(tx, user_id, Some(&network)).map(drop) }
+        if has_totp { Ok(()) } else { forgive(tx, &name, ip) }
     };
     members.database.write(right).await?;
     Ok(Checked::Right(Box::new(known.user)))
@@ -87,8 +83,8 @@ pub async fn check(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn forgive(tx: &db::Transaction<'_>, user_id: i64, ip: IpAddr) -> db::Result<()> {
-    login_failures::clear(tx, user_id, Some(&users::network(ip))).map(drop)
+pub fn forgive(tx: &db::Transaction<'_>, name: &str, ip: IpAddr) -> db::Result<()> {
+    login_failures::clear(tx, name, Some(&users::network(ip))).map(drop)
 }
 
 /// Counts a try of an account's second factor; seconds until there is one when there is none.
@@ -97,23 +93,32 @@ pub fn forgive(tx: &db::Transaction<'_>, user_id: i64, ip: IpAddr) -> db::Result
 /// When the database cannot be written.
 pub fn count(
     tx: &db::Transaction<'_>,
-    user_id: i64,
+    name: &str,
     ip: IpAddr,
     now: i64,
 ) -> db::Result<Option<u64>> {
-    let network = users::network(ip);
-    if let Some(until) = login_failures::locked_until(tx, user_id, &network, now)? {
-        return Ok(Some(until.abs_diff(now)));
-    }
-    login_failures::note(tx, user_id, &network, now)?;
-    Ok(None)
+    let locked = note(tx, name, &users::network(ip), now)?;
+    Ok(locked.err().map(|until| until.abs_diff(now)))
 }
 
-/// What there is of a name, once the try is counted.
-enum Begun {
-    Nobody,
-    Locked(i64),
-    Known(Box<Known>),
+/// Counts a try, unless its network is locked: until when, then.
+fn note(
+    tx: &db::Transaction<'_>,
+    name: &str,
+    network: &str,
+    now: i64,
+) -> db::Result<Result<(), i64>> {
+    if let Some(until) = login_failures::locked_until(tx, name, network, now)? {
+        return Ok(Err(until));
+    }
+    login_failures::note(tx, name, network, now)?;
+    Ok(Ok(()))
+}
+
+/// What there is to be looked at, once the try is counted.
+struct Begun {
+    known: Option<Box<Known>>,
+    any_old_hash: bool,
 }
 
 struct Known {
@@ -122,15 +127,26 @@ struct Known {
     allowed: Vec<String>,
 }
 
-fn begin(tx: &db::Transaction<'_>, name: &str, network: &str, now: i64) -> db::Result<Begun> {
-    let Some(user) = users::by_name(tx, name)? else { return Ok(Begun::Nobody) };
-    if let Some(until) = login_failures::locked_until(tx, user.user_id, network, now)? {
-        return Ok(Begun::Locked(until));
+/// Counts a try and fetches what it is for, or tells until when none is looked at.
+fn begin(
+    tx: &db::Transaction<'_>,
+    name: &str,
+    network: &str,
+    now: i64,
+) -> db::Result<Result<Begun, i64>> {
+    if let Err(until) = note(tx, name, network, now)? {
+        return Ok(Err(until));
     }
-    login_failures::note(tx, user.user_id, network, now)?;
-    let kept = users::password_hash(tx, user.user_id)?;
-    let allowed = allowlist::of(tx, user.user_id)?.into_iter().map(|entry| entry.network).collect();
-    Ok(Begun::Known(Box::new(Known { user, kept, allowed })))
+    let known = match users::by_name(tx, name)? {
+        None => None,
+        Some(user) => {
+            let kept = users::password_hash(tx, user.user_id)?;
+            let allowed = allowlist::of(tx, user.user_id)?;
+            let allowed = allowed.into_iter().map(|entry| entry.network).collect();
+            Some(Box::new(Known { user, kept, allowed }))
+        }
+    };
+    Ok(Ok(Begun { known, any_old_hash: users::any_old_hash(tx)? }))
 }
 
 /// Writes down that a try was refused, and that its network is locked if it was the one too many.
@@ -146,12 +162,11 @@ async fn refused(
         let now = clock::unix_secs().cast_signed();
         let actor = if name.is_empty() { "(unknown)" } else { &name };
         events::insert(tx, now, &Event { actor, action, ip: &ip, ..Event::default() })?;
-        let Some(user) = users::by_name(tx, &name)? else { return Ok(()) };
-        if let Some(until) = login_failures::locked_until(tx, user.user_id, &network, now)? {
+        if let Some(until) = login_failures::locked_until(tx, &name, &network, now)? {
             let locked = Event {
                 actor: "system",
                 action: "lock_user",
-                target: &user.username,
+                target: &name,
                 detail: &format!("for one network, {} minutes", (until - now).div_euclid(60)),
                 ip: &ip,
                 ..Event::default()
@@ -177,8 +192,8 @@ pub async fn password_is_right(
         Checked::Wrong => Ok(false),
         Checked::Right(_) => {
             // Its second factor, where it has one, this session has shown.
-            let (user_id, ip) = (member.user_id(), member.ip);
-            let clear = move |tx: &db::Transaction<'_>| forgive(tx, user_id, ip);
+            let (name, ip) = (member.username().to_owned(), member.ip);
+            let clear = move |tx: &db::Transaction<'_>| forgive(tx, &name, ip);
             members.database.write(clear).await?;
             Ok(true)
         }

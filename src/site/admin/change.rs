@@ -89,7 +89,7 @@ pub async fn unlock(
     form: Form,
 ) -> Result<Response, Error> {
     let work = |tx: &db::Transaction<'_>, actor: &Member, user: &User, _| {
-        if !login_failures::clear(tx, user.user_id, None)? {
+        if !login_failures::clear(tx, &user.username, None)? {
             return Ok(Flash::info(format!("{} was not locked.", user.username)));
         }
         log(tx, actor, "unlock_user", &user.username, "")?;

@@ -99,7 +99,7 @@ pub async fn show(
         Ok(UserPage {
             viewer,
             tab: Tab::Users,
-            is_locked: login_failures::summary(conn, user.user_id, now())?.1,
+            is_locked: login_failures::summary(conn, &user.username, now())?.1,
             user,
             torrents: listed.torrents,
             total: listed.total,

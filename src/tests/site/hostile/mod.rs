@@ -85,8 +85,8 @@ impl Furnished {
             db::invites::insert(tx, CODE, owner, 1, None)?;
             db::allowlist::add(tx, ann, "192.0.2.0/24", owner, 1)?;
             db::moderation::set_disabled(tx, dan, true)?;
-            let lock = "insert into login_failures values (?1, 'elsewhere', 9, 1, 9e15)";
-            tx.execute(lock, [ann])?;
+            let lock = "insert into login_failures values ('ann', 'elsewhere', 9, 1, 9e15)";
+            tx.execute(lock, [])?;
             // As only a database from elsewhere could have them.
             tx.execute("insert into magnet_trackers (url, sort_order) values (?1, 1)", [MARKER])?;
             tx.execute(
