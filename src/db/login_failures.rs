@@ -100,8 +100,8 @@ pub fn summary(conn: &Connection, name: &str, now: i64) -> Result<(i64, bool)> {
     .query_row(params![name, now], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Forgets what is a day old, and the oldest of what is more than [`ROWS_MAX`]: strangers choose the
-/// names.
+/// Forgets what is a day old, and the oldest of what is more than [`ROWS_MAX`]: strangers choose
+/// the names.
 ///
 /// # Errors
 /// When the database cannot be written.

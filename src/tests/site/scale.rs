@@ -106,3 +106,75 @@ async fn pages_of_a_large_site_take_less_than_50_ms() {
     }
     assert!(slow.is_empty(), "{slow:?}");
 }
+
+/// Prints how long the writer is held, with `--run-ignored=only --no-capture`, and shows that pages
+/// are read meanwhile. Of the folder it takes what the measurement above does.
+#[test]
+#[ignore = "a measurement that first registers a million torrents"]
+fn danger_zone_of_a_large_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("WILDKAT_LARGE_SITE").map(PathBuf::from);
+    let kept = kept.as_deref().unwrap_or(folder.path());
+    let (filled, spread) = (kept.join("filled.db"), kept.join("spread.db"));
+    if !filled.exists() {
+        fill(&filled);
+    }
+    if !spread.exists() {
+        std::fs::copy(&filled, &spread).unwrap();
+        spread_over_members(&spread);
+    }
+    type Work = fn(&db::Transaction<'_>) -> db::Result<usize>;
+    let works: [(&str, Work); 3] = [
+        ("all accounts", |tx| db::moderation::delete_all(tx)),
+        ("all torrents", |tx| db::moderation::delete_all_torrents(tx, 2, 1)),
+        ("wipe", |tx| db::moderation::wipe(tx, 1).map(|()| 0)),
+    ];
+    for (what, work) in works {
+        let path = folder.path().join("site.db");
+        std::fs::copy(&spread, &path).unwrap();
+        let database = Database::open(&path).unwrap();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| database.write_now(work).unwrap());
+            let mut slowest = Duration::ZERO;
+            while !writer.is_finished() {
+                let asked = Instant::now();
+                let look = |conn: &db::Connection| {
+                    db::torrents::list::count(conn, db::torrents::list::Scope::default())
+                };
+                let torrents = database.read_now(look).unwrap();
+                assert!(torrents == 0 || torrents == 1_000_000, "{torrents} halfway");
+                slowest = slowest.max(asked.elapsed());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            println!("{what}: {:?}; a reader meanwhile {slowest:?}", start.elapsed());
+        });
+        drop(database);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Gives the torrents to all members in turn, and to each member five sign-ins.
+fn spread_over_members(path: &std::path::Path) {
+    let database = Database::open(path).unwrap();
+    let work = |tx: &db::Transaction<'_>| -> db::Result<()> {
+        let trigger: String = tx.query_row(
+            "select sql from sqlite_schema where name = 'torrents_change_hands'",
+            [],
+            |row| row.get(0),
+        )?;
+        tx.execute_batch(&format!(
+            "drop trigger torrents_change_hands;
+             update torrents set uploader_id = 3 + torrent_id * 7919 % {MEMBERS};
+             delete from torrent_counts where uploader_id > 0;
+             insert into torrent_counts
+                 select uploader_id, count(*) from torrents group by uploader_id;
+             {trigger};
+             insert into login_history (user_id, ip, household, network, logged_in_at)
+                 select user_id, '192.0.2.1', '192.0.2.1', '192.0.2.0/24', value
+                 from users, json_each('[1, 2, 3, 4, 5]');
+             update users set role = 3 where user_id = 1"
+        ))
+    };
+    database.write_now(work).unwrap();
+}
