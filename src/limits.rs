@@ -107,9 +107,12 @@ pub const UPLOADED_TORRENT: metainfo::Limits = metainfo::Limits {
 pub const WEB_CONNECTIONS_MAX: usize = 1_024;
 /// Requests open at once on one h2 connection: a page with its files takes five.
 pub const WEB_STREAMS_MAX: u32 = 32;
-/// Bytes an h2 client may send before we read them, by stream and by connection. No page reads a
-/// body, so this is the least that HTTP/2 allows at the start.
+/// Bytes an h2 client may send before we read them, by stream and by connection. It is the
+/// least that HTTP/2 allows at the start.
 pub const WEB_WINDOW: u32 = 65_535;
+/// Bytes a second that keep an old connection open until what goes over it is whole: a tenth of
+/// what a slow telephone moves, and more than a hold on one of our places should cost nothing.
+pub const WEB_PACE_MIN: u64 = 8 << 10;
 /// Seconds that open requests of the web ports are given to finish when the program stops.
 pub const WEB_SHUTDOWN_SECS: u64 = 3;
 

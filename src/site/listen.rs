@@ -24,8 +24,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
+use self::stall::Stalling;
+use self::turn::{Activity, Sent};
 use super::headers;
-use super::stall::Stalling;
 use super::visitor::Visitor;
 use crate::clock::{Clock, Now};
 use crate::config::Timeouts;
@@ -37,8 +38,10 @@ use crate::net::tcp::introduction;
 pub struct Bounds {
     /// Open connections. While there are as many, further ones wait in the kernel's queue.
     pub connections_max: usize,
-    /// How long a client may take. `idle` bounds any silence, also while it should take a reply,
-    /// so `write` is not looked at; an HTTP/1.1 connection is closed after `head` between requests.
+    /// How long a client may take, our own time not counted. `idle` bounds any silence, also while
+    /// it should take a reply, so `write` is not looked at; an HTTP/1.1 connection is closed after
+    /// `head` between requests. After `total` no further request is taken, and what is on the way
+    /// goes on while it moves at [`limits::WEB_PACE_MIN`].
     pub timeouts: Timeouts,
     /// How long open requests may take to finish once we stop.
     pub shutdown: Duration,
@@ -118,7 +121,7 @@ async fn introduced(stream: &mut TcpStream, peer: IpAddr, bounds: &Bounds) -> Op
 
 /// What is spoken on a connection. Settled before its first byte, so that there is never a wait
 /// for a client to show which it means.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Version {
     Http1,
     Http2,
@@ -168,22 +171,32 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = protocol(version, &bounds);
-    let stream = TokioIo::new(Stalling::new(stream, bounds.timeouts.idle));
-    let pages = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+    let activity = Activity::begin();
+    let stream = Stalling::new(stream, bounds.timeouts.idle, activity.clone());
+    let pages = service_fn(|request: Request<Incoming>| {
+        let turn = activity.request();
+        let mut request = request.map(|body| Body::new(Sent::new(body, turn.clone())));
         request.extensions_mut().insert(visitor);
-        router.clone().call(request)
+        let reply = router.clone().call(request);
+        async move { reply.await.map(|reply| turn.reply(reply)) }
     });
-    let connection = builder.serve_connection(stream, pages);
+    let builder = protocol(version, &bounds);
+    let connection = builder.serve_connection(TokioIo::new(stream), pages);
     let mut connection = std::pin::pin!(connection);
     // Whether a connection ended well concerns the client alone, who knows.
-    tokio::select! {
+    let has_aged = tokio::select! {
         _ = connection.as_mut() => return,
-        () = stopped(&mut shutdown) => {}
-        () = sleep(bounds.timeouts.total) => {}
-    }
+        () = stopped(&mut shutdown) => false,
+        () = sleep(bounds.timeouts.total) => true,
+    };
     connection.as_mut().graceful_shutdown();
+    if has_aged {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stopped(&mut shutdown) => {}
+            () = activity.slackens(bounds.timeouts.idle) => return,
+        }
+    }
     let _ = timeout(bounds.shutdown, connection).await;
 }
 
@@ -240,5 +253,9 @@ impl Failures {
     }
 }
 
+mod stall;
 #[cfg(test)]
 mod tests;
+mod turn;
+#[cfg(test)]
+mod waits;

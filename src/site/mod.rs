@@ -22,7 +22,7 @@
 //! - [`escape`]: text as it stands in a page.
 //! - [`headers`]: what a browser is told not to do.
 //! - [`redirect`]: from plain HTTP to HTTPS.
-//! - [`listen`], [`stall`]: connections, their bounds and their end.
+//! - [`listen`]: connections, their bounds and their end.
 
 pub mod account;
 pub mod admin;
@@ -44,7 +44,6 @@ pub mod permissions;
 pub mod redirect;
 pub mod router;
 pub mod session;
-pub mod stall;
 pub mod state;
 pub mod stats;
 pub mod stream;

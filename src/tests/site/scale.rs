@@ -107,6 +107,9 @@ async fn pages_of_a_large_site_take_less_than_50_ms() {
     assert!(slow.is_empty(), "{slow:?}");
 }
 
+/// What the danger zone does in one transaction.
+type Work = fn(&db::Transaction<'_>) -> db::Result<usize>;
+
 /// Prints how long the writer is held, with `--run-ignored=only --no-capture`, and shows that pages
 /// are read meanwhile. Of the folder it takes what the measurement above does.
 #[test]
@@ -123,7 +126,6 @@ fn danger_zone_of_a_large_site() {
         std::fs::copy(&filled, &spread).unwrap();
         spread_over_members(&spread);
     }
-    type Work = fn(&db::Transaction<'_>) -> db::Result<usize>;
     let works: [(&str, Work); 3] = [
         ("all accounts", |tx| db::moderation::delete_all(tx)),
         ("all torrents", |tx| db::moderation::delete_all_torrents(tx, 2, 1)),
