@@ -82,16 +82,22 @@ async fn invitation_makes_one_account_however_many_try() {
 async fn one_name_is_had_by_one_of_two_who_want_it_at_once() {
     let site = TestSite::new();
     site.switch_on(settings::FREE_SIGNUP).await;
-    let (mut one, mut other) = (site.stranger(), site.stranger());
+    let [mut one, mut other, mut third] = [(); 3].map(|()| site.stranger());
     one.get("/manage/signup").await;
     other.get("/manage/signup").await;
-    let fields = fields("walrus", PASSWORD, PASSWORD);
-    let (one, other) =
-        tokio::join!(one.post("/manage/signup", &fields), other.post("/manage/signup", &fields));
-    let joined = [&one, &other].map(|answer| answer.status == 303);
+    let walrus = fields("walrus", PASSWORD, PASSWORD);
+    let answers =
+        tokio::join!(one.post("/manage/signup", &walrus), other.post("/manage/signup", &walrus));
+    let joined = [&answers.0, &answers.1].map(|answer| answer.status == 303);
     assert!(joined[0] != joined[1], "{joined:?}");
-    let told = if joined[0] { other.text() } else { one.text() };
+    let (told, loser) =
+        if joined[0] { (answers.1.text(), &mut other) } else { (answers.0.text(), &mut one) };
     assert!(told.contains("The name walrus is taken"), "{told}");
+    // The loser's write has left nothing behind that others, or the loser, would wait for.
+    for (browser, name) in [(&mut third, "auk"), (loser, "dodo")] {
+        let answer = browser.post("/manage/signup", &fields(name, PASSWORD, PASSWORD)).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -229,6 +229,7 @@ impl Browser<'_> {
         let response = self.site.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        assert_guarded(&parts.headers, path);
         self.keep(&parts.headers);
         Answer { status: parts.status, headers: parts.headers, body }
     }
@@ -246,5 +247,18 @@ impl Browser<'_> {
                 }
             }
         }
+    }
+}
+
+/// Every answer, a refusal too, tells the browser what it may not do.
+#[track_caller]
+fn assert_guarded(headers: &HeaderMap, path: &str) {
+    let told = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap());
+    assert_eq!(told("x-content-type-options"), "nosniff", "{path}");
+    assert_eq!(told("x-frame-options"), "DENY", "{path}");
+    assert_eq!(told("referrer-policy"), "no-referrer", "{path}");
+    let policy = told("content-security-policy");
+    for part in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part) && !policy.contains("unsafe"), "{path}: {policy}");
     }
 }

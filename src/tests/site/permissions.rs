@@ -58,20 +58,29 @@ async fn every_row_is_for_whom_the_table_says() {
 #[tokio::test]
 async fn every_form_wants_its_token() {
     let site = TestSite::new();
-    let mut owner = site.member("owner", Role::Super);
-    let other = site.member("other", Role::Admin);
-    let stolen = other.csrf();
+    let (mut owner, mut stranger) = (site.member("owner", Role::Super), site.stranger());
+    let (member, mut guest) = (site.member("other", Role::Admin), site.stranger());
+    stranger.get("/manage").await;
+    guest.get("/manage").await;
+    let stolen = [member.csrf(), guest.csrf()];
+    assert!(!stolen.contains(&stranger.csrf()) && !stolen.contains(&String::new()));
     for rule in RULES.iter().filter(|rule| rule.method == Method::POST) {
-        for csrf in ["", "x", "\u{e4}", &stolen] {
-            let (kind, body) = match rule.brings {
-                Brings::Files => (
-                    "multipart/form-data; boundary=b",
-                    format!("{MULTIPART_HEAD}{csrf}\r\n--b--\r\n"),
-                ),
-                _ => ("application/x-www-form-urlencoded", format!("_csrf={csrf}")),
-            };
-            let answer = owner.send(Method::POST, &path(rule), kind, body.into_bytes()).await;
-            assert_eq!(answer.status, 403, "{} with {csrf:?}", rule.path);
+        for (browser, role) in [(&mut owner, Some(Role::Super)), (&mut stranger, None)] {
+            if !rule.who.includes(role) {
+                continue;
+            }
+            for csrf in ["", "x", "\u{e4}", &stolen[0], &stolen[1]] {
+                let (kind, body) = match rule.brings {
+                    Brings::Files => (
+                        "multipart/form-data; boundary=b",
+                        format!("{MULTIPART_HEAD}{csrf}\r\n--b--\r\n"),
+                    ),
+                    _ => ("application/x-www-form-urlencoded", format!("_csrf={csrf}")),
+                };
+                let path = path(rule);
+                let answer = browser.send(Method::POST, &path, kind, body.into_bytes()).await;
+                assert_eq!(answer.status, 403, "{path} as {role:?} with {csrf:?}");
+            }
         }
     }
     assert_eq!(site.number("select count(*) from events"), 0);

@@ -175,3 +175,49 @@ async fn every_form_of_the_table_is_on_a_page() {
         assert!(row(&method, &sent.action).is_some(), "{sent:?}");
     }
 }
+
+/// Everything in the database, row by row.
+fn everything(site: &TestSite) -> Vec<String> {
+    let read = |conn: &db::Connection| -> db::Result<Vec<String>> {
+        let named = "select name from sqlite_master where type = 'table' order by name";
+        let tables: Vec<String> =
+            conn.prepare(named)?.query_map([], |row| row.get(0))?.collect::<db::Result<_>>()?;
+        let mut rows = Vec::new();
+        for table in tables {
+            let mut statement = conn.prepare(&format!("select * from \"{table}\""))?;
+            let columns = statement.column_count();
+            let row = |row: &rusqlite::Row<'_>| -> db::Result<String> {
+                let values: db::Result<Vec<rusqlite::types::Value>> =
+                    (0..columns).map(|column| row.get(column)).collect();
+                Ok(format!("{table}: {:?}", values?))
+            };
+            rows.extend(statement.query_map([], row)?.collect::<db::Result<Vec<_>>>()?);
+        }
+        Ok(rows)
+    };
+    site.members.database.read_now(read).unwrap()
+}
+
+/// Whoever looks, follows a link or has a page fetched ahead changes nothing.
+#[tokio::test]
+async fn looking_changes_nothing() {
+    let mut furnished = Furnished::new();
+    furnished.site.obey_settings().await;
+    for rule in RULES.iter().filter(|rule| rule.method == Method::GET) {
+        let path = furnished.path(rule.path);
+        for account in ACCOUNTS {
+            let mut browser = furnished.browser(account);
+            let before = everything(browser.site);
+            for method in [Method::GET, Method::HEAD] {
+                let answer = browser.send(method, &path, "", Vec::new()).await;
+                assert!(answer.status.as_u16() < 500, "{path}");
+            }
+            let after = everything(browser.site);
+            // Who takes a copy of everything is worth a line, however it is asked for.
+            let is_lasting = |row: &&String| !row.contains("Text(\"db_backup\")");
+            let [before, after]: [Vec<_>; 2] =
+                [&before, &after].map(|rows| rows.iter().filter(is_lasting).collect());
+            assert!(before == after, "{path} as {account:?}: {before:#?} became {after:#?}");
+        }
+    }
+}
