@@ -1,3 +1,5 @@
+//! Our reading of a UDP request (BEP 15) beside one that is plainly right.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| wildkat::protocol::udp::fuzzing::differential(input));

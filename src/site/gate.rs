@@ -29,6 +29,7 @@ use crate::db::settings::TOTP_REQUIRED_FOR_STAFF;
 use crate::db::{self, sessions};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whoever made a request that got through.
@@ -87,7 +88,8 @@ pub async fn gate(
     if lacks_second_factor(&members, rule, caller.member.as_ref()) {
         return Ok(go(second_factor::PATH));
     }
-    note(&members, rule, caller.member.as_ref(), now).await?;
+    let is_shown = rule.gets == Gets::Page && !is_behind_a_page(request.headers());
+    note(&members, is_shown, caller.member.as_ref(), now).await?;
     let request = with_form(rule, request, caller).await?;
     let mut response = match rule.brings {
         // Whoever hangs up in the midst of what a form does leaves nothing half done.
@@ -196,15 +198,20 @@ fn to_sign_in(uri: &Uri, method: &Method) -> Response {
     go(&format!("/manage?next={next}"))
 }
 
-/// Notes once in a while that a member was here, and that a message is being shown.
+/// Whether a page asks on its own, to keep itself fresh: nobody reads a message in the answer.
+fn is_behind_a_page(headers: &HeaderMap) -> bool {
+    headers.get(FETCH_DEST).is_some_and(|dest| dest == "empty")
+}
+
+/// Notes once in a while that a member was here, and that a message is being shown, where one is.
 async fn note(
     members: &Members,
-    rule: &Rule,
+    is_shown: bool,
     member: Option<&Member>,
     now: i64,
 ) -> Result<(), Error> {
     let Some(Member { session, .. }) = member else { return Ok(()) };
-    let is_shown = session.flash.is_some() && rule.gets == Gets::Page;
+    let is_shown = is_shown && session.flash.is_some();
     let is_due = now - session.last_seen_at >= sessions::SEEN_EVERY_SECS;
     if !is_shown && !is_due {
         return Ok(());

@@ -250,6 +250,7 @@ async fn assets_of_a_page_are_served_for_ever() {
     let page = site.get("/").await;
     for (file, content_type) in [
         ("css/site.css", "text/css; charset=utf-8"),
+        ("js/fresh.js", "text/javascript; charset=utf-8"),
         ("js/stats.js", "text/javascript; charset=utf-8"),
         ("img/favicon.svg", "image/svg+xml"),
     ] {

@@ -4,10 +4,11 @@
 use std::fs;
 
 use fantoccini::{Client, Locator};
+use serde_json::json;
 use sha1::{Digest, Sha1};
 
 use super::clients::{Running, info, libtorrent};
-use super::webdriver::{Driver, LOOKS, log, run, screenshot, take_on, text};
+use super::webdriver::{Driver, LOOKS, devtools, log, run, screenshot, take_on, text};
 use super::*;
 use crate::config;
 use crate::protocol::bencode::write_bytes;
@@ -52,11 +53,33 @@ impl Site<'_> {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Clicks what is on the page.
+    async fn press(&self, css: &str) {
+        let button = self.browser.find(Locator::Css(css)).await;
+        button.unwrap_or_else(|error| panic!("{css}: {error}")).click().await.unwrap();
+    }
+
+    /// Clicks what copies; gives what is to be pasted then.
+    async fn copy(&self, css: &str) -> String {
+        let origin = &self.origin;
+        let may = json!({ "origin": origin, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        devtools(self.browser, "Browser.grantPermissions", may).await;
+        self.press(css).await;
+        let start = Instant::now();
+        while text(self.browser, css).await != "Copied" {
+            assert!(start.elapsed() < PATIENCE, "{css} copies nothing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let pasted = "const done = arguments[0];
+             navigator.clipboard.readText().then(done, (error) => done(`${error}`))";
+        let pasted = self.browser.execute_async(pasted, vec![]).await.unwrap();
+        pasted.as_str().unwrap().to_owned()
+    }
+
     /// Clicks, and waits for the page that comes.
     async fn click(&self, css: &str) {
         run(self.browser, "window.isOld = true").await;
-        let button = self.browser.find(Locator::Css(css)).await;
-        button.unwrap_or_else(|error| panic!("{css}: {error}")).click().await.unwrap();
+        self.press(css).await;
         let start = Instant::now();
         while run(
             self.browser,
@@ -74,7 +97,7 @@ impl Site<'_> {
         self.goto("/manage").await;
         self.fill("[name=username]", username).await;
         self.fill("[name=password]", PASSWORD).await;
-        self.click("main form button").await;
+        self.click("main form .button-main").await;
         assert_eq!(self.path().await, "/manage/dashboard", "{}", text(self.browser, "main").await);
     }
 
@@ -127,10 +150,8 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
             ("admin-user", "/manage/admin/user/walrus"),
             ("admin-add", "/manage/admin/users/new"),
             ("admin-torrents", "/manage/admin/torrents"),
-            ("admin-invites", "/manage/admin/invites"),
             ("admin-trackers", "/manage/admin/trackers"),
             ("admin-database", "/manage/admin/database"),
-            ("admin-danger", "/manage/admin/danger"),
             ("admin-settings", "/manage/admin/settings"),
             ("admin-events", "/manage/admin/events"),
         ] {
@@ -151,7 +172,10 @@ fn torrent_of_a_member_is_shared_by_a_real_client_and_refused_when_it_is_deleted
 async fn invite(site: &Site<'_>) -> String {
     site.goto("/manage/admin/invites").await;
     site.click("form[action$=generate-invite] button").await;
-    text(site.browser, ".rows .hash a").await
+    site.look("admin-invites").await;
+    let path = text(site.browser, ".rows .hash a").await;
+    assert_eq!(site.copy("[data-copy-link]").await, format!("{}{path}", site.origin));
+    path
 }
 
 /// Comes by an invitation, after a first try that says what is wrong.
@@ -160,12 +184,16 @@ async fn sign_up(site: &Site<'_>, invitation: &str) {
     site.fill("#username", "walrus").await;
     site.fill("#password", "short").await;
     site.fill("#confirm", "short").await;
-    site.click("main form button").await;
+    site.click("main form .button-main").await;
     assert!(text(site.browser, "#password-error").await.contains("at least 12"));
     site.look("sign-up").await;
     site.fill("#password", PASSWORD).await;
+    site.press("#password + button").await;
+    let shown = "const field = document.querySelector('#password');
+         return [field.type, field.value, field.nextSibling.textContent]";
+    assert_eq!(run(site.browser, shown).await, json!(["text", PASSWORD, "Hide"]));
     site.fill("#confirm", PASSWORD).await;
-    site.click("main form button").await;
+    site.click("main form .button-main").await;
     assert_eq!(site.path().await, "/manage/dashboard");
 }
 
@@ -182,16 +210,17 @@ async fn wipe_and_restore(server: &TestServer, site: &Site<'_>) {
     site.goto("/manage/admin/danger").await;
     run(site.browser, "document.querySelectorAll('details').forEach((one) => one.open = true)")
         .await;
+    site.look("admin-danger").await;
     site.fill("form[action$=system-wipe] [name=confirm_token]", "SYSTEMWIPE").await;
     site.fill("form[action$=system-wipe] [name=password]", PASSWORD).await;
-    site.click("form[action$=system-wipe] button").await;
+    site.click("form[action$=system-wipe] .button-danger").await;
     site.goto("/manage/admin/users").await;
     assert!(!text(site.browser, "main").await.contains("walrus"));
 
     site.goto("/manage/admin/database").await;
     site.fill("[name=password]", PASSWORD).await;
     site.fill("[name=db_file]", backup.to_str().unwrap()).await;
-    site.click("form[action$=db-restore] button").await;
+    site.click("form[action$=db-restore] [type=submit]").await;
     let told = text(site.browser, "main").await;
     assert!(told.contains("The database is restored"), "{told}");
     site.sign_in("owner").await;
@@ -229,6 +258,7 @@ async fn share(server: &TestServer, site: &Site<'_>) {
     let copied = "return document.querySelector('[data-copy^=magnet]').dataset.copy";
     let magnet = run(site.browser, copied).await;
     let magnet = magnet.as_str().unwrap();
+    assert_eq!(site.copy("[data-copy^=magnet]").await, magnet);
     let udp = server.addresses().udp[0].port();
     assert!(magnet.contains(&format!("btih:{info_hash}")), "{magnet}");
     assert!(magnet.contains(&format!("tr=udp%3A%2F%2F127.0.0.1%3A{udp}%2Fannounce")), "{magnet}");
@@ -246,10 +276,10 @@ async fn share(server: &TestServer, site: &Site<'_>) {
     let mut command = libtorrent(&torrent, &seeder, ip, &server.folder.path().join("cert.pem"));
     let client = Running::start(&mut command, "python3-libtorrent", folder.path().join("log"));
     let start = Instant::now();
+    // The page notices by itself.
     while text(site.browser, "[data-seeders]").await != "1" {
         assert!(start.elapsed() < 3 * PATIENCE, "the seeder is not shown");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        site.goto(&format!("/manage/torrent/{info_hash}")).await;
     }
     client.interrupt();
 

@@ -100,6 +100,23 @@ async fn one_name_is_had_by_one_of_two_who_want_it_at_once() {
     }
 }
 
+/// A page that keeps itself fresh does not take away what the next page has to say.
+#[tokio::test]
+async fn message_waits_for_somebody_who_reads_it() {
+    let site = TestSite::new();
+    let mut ann = site.member("ann", Role::Basic);
+    let answer = ann.post("/manage/profile/settings", &[]).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    let mut background = site.browser_of(1);
+    background.session.clone_from(&ann.session);
+    background.says.insert("sec-fetch-dest", "empty".parse().unwrap());
+    background.get("/manage/profile").await;
+    for is_there in [true, false] {
+        let page = ann.get("/manage/profile").await.text();
+        assert_eq!(page.contains("class=\"flash"), is_there);
+    }
+}
+
 #[tokio::test]
 async fn wrong_passwords_shut_out_their_own_network_alone() {
     let site = TestSite::new();

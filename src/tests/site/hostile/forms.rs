@@ -25,10 +25,10 @@ impl Sent {
     }
 }
 
-type Attributes = BTreeMap<String, String>;
+pub type Attributes = BTreeMap<String, String>;
 
 /// The tags of a page with their attributes, and for a `textarea` what is in it.
-fn tags(html: &str) -> Vec<(String, Attributes)> {
+pub fn tags(html: &str) -> Vec<(String, Attributes)> {
     let mut tags = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {

@@ -18,7 +18,7 @@ use crate::db::torrents::snapshots::{self, Snapshot};
 use crate::db::torrents::tests::{add as add_torrent, sample};
 use crate::protocol::metainfo::File;
 use crate::site::permissions::{Gets, RULES, Rule};
-use forms::{Sent, forms};
+use forms::{Sent, forms, tags};
 
 /// What runs as a script, an attribute or a template where it is taken for one, and what turns the
 /// direction of a text or rings a bell.
@@ -173,6 +173,33 @@ async fn every_form_of_the_table_is_on_a_page() {
     for (_, sent) in &found {
         let method = if sent.is_post { Method::POST } else { Method::GET };
         assert!(row(&method, &sent.action).is_some(), "{sent:?}");
+    }
+}
+
+/// What names another part of its page names one, which is what a screen reader goes by.
+#[tokio::test]
+async fn names_on_a_page_are_its_own_and_lead_somewhere() {
+    let mut furnished = Furnished::new();
+    furnished.site.obey_settings().await;
+    for rule in RULES.iter().filter(|rule| rule.gets == Gets::Page) {
+        let path = furnished.path(rule.path);
+        for account in ACCOUNTS {
+            let page = furnished.browser(account).get(&path).await.text();
+            let tags = tags(&page);
+            let of = |key: &str| -> Vec<&str> {
+                tags.iter().filter_map(|(_, has)| has.get(key)).map(String::as_str).collect()
+            };
+            let ids = of("id");
+            for (at, id) in ids.iter().enumerate() {
+                let is_word = !id.is_empty() && !id.contains(char::is_whitespace);
+                assert!(is_word && !ids[..at].contains(id), "{path} as {account:?}: {id:?}");
+            }
+            for key in ["for", "aria-labelledby", "aria-describedby"] {
+                for named in of(key).iter().flat_map(|names| names.split_whitespace()) {
+                    assert!(ids.contains(&named), "{path} as {account:?}: {key} {named:?}");
+                }
+            }
+        }
     }
 }
 
