@@ -1,4 +1,4 @@
-//! Our reading of a UDP request (BEP 15) beside one that is plainly right.
+//! Our reading of a UDP request (BEP 15) beside a reader of another make.
 
 #![no_main]
 

@@ -62,7 +62,8 @@ impl Site<'_> {
     /// Clicks what copies; gives what is to be pasted then.
     async fn copy(&self, css: &str) -> String {
         let origin = &self.origin;
-        let may = json!({ "origin": origin, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
+        let may = json!({ "origin": origin, "permissions": permissions });
         devtools(self.browser, "Browser.grantPermissions", may).await;
         self.press(css).await;
         let start = Instant::now();
