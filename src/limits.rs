@@ -110,8 +110,8 @@ pub const WEB_STREAMS_MAX: u32 = 32;
 /// Bytes an h2 client may send before we read them, by stream and by connection. It is the
 /// least that HTTP/2 allows at the start.
 pub const WEB_WINDOW: u32 = 65_535;
-/// Bytes a second that keep an old connection open until what goes over it is whole: a tenth of
-/// what a slow telephone moves, and more than a hold on one of our places should cost nothing.
+/// Bytes a second that keep an old connection open until what goes over it is whole. A slow
+/// telephone moves ten times as many, and holding all our places this way takes 8 MB a second.
 pub const WEB_PACE_MIN: u64 = 8 << 10;
 /// Seconds that open requests of the web ports are given to finish when the program stops.
 pub const WEB_SHUTDOWN_SECS: u64 = 3;

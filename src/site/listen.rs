@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
 use self::stall::Stalling;
-use self::turn::{Activity, Sent};
+use self::turn::{Activity, Turning};
 use super::headers;
 use super::visitor::Visitor;
 use crate::clock::{Clock, Now};
@@ -175,7 +175,7 @@ async fn converse<S>(
     let stream = Stalling::new(stream, bounds.timeouts.idle, activity.clone());
     let pages = service_fn(|request: Request<Incoming>| {
         let turn = activity.request();
-        let mut request = request.map(|body| Body::new(Sent::new(body, turn.clone())));
+        let mut request = request.map(|body| Body::new(Turning::sent(body, turn.clone())));
         request.extensions_mut().insert(visitor);
         let reply = router.clone().call(request);
         async move { reply.await.map(|reply| turn.reply(reply)) }

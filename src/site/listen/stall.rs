@@ -119,9 +119,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
         let until = if let Some(until) = self.lingers_until {
             until
         } else {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             // A client that has long been silent has what we sent.
             let silent = self.moved.0 + LINGER;
+            let closed = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.watch(context, closed, |()| 0))?;
             self.deadline.as_mut().reset(silent);
             *self.lingers_until.insert(Instant::now() + LINGER_MAX)
         };
@@ -171,6 +172,45 @@ mod tests {
         near.write_all(b"a").await.unwrap();
         assert_eq!(reading.await.unwrap().unwrap(), b'a');
     }
+    /// A stream whose end the other side does not take, as TLS has one.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn end_that_is_not_taken_is_given_up() {
+        let begun = Instant::now();
+        let error = Stalling::new(Endless, PATIENCE, Activity::begin()).shutdown().await;
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), PATIENCE);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn end_waits_for_the_client_while_it_sends() {
         let (mut near, far) = duplex(64);

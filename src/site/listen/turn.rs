@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::Response;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep};
 
 use crate::limits;
@@ -123,7 +123,7 @@ impl Turn {
     /// on the way has nothing to give.
     pub fn reply(self: Arc<Turn>, reply: Response) -> Response {
         self.set(false);
-        reply.map(|body| Body::new(Given { body, turn: self }))
+        reply.map(|body| Body::new(Turning::given(body, self)))
     }
 }
 
@@ -133,59 +133,37 @@ impl Drop for Turn {
     }
 }
 
-/// The body of a request. Who waits for more of it waits for the client.
+/// A body of a request or a reply, which says whose turn it is while it is read.
 #[derive(Debug)]
-pub struct Sent {
-    body: Incoming,
+pub struct Turning<B> {
+    body: B,
     turn: Arc<Turn>,
+    /// Whether there being more of it makes it our turn, or its being awaited.
+    is_ours_when_ready: bool,
 }
 
-impl Sent {
-    /// `body`, which belongs to the request of `turn`.
-    pub fn new(body: Incoming, turn: Arc<Turn>) -> Sent {
-        Sent { body, turn }
+impl<B> Turning<B> {
+    /// What the client sends: who waits for more of it waits for the client.
+    pub fn sent(body: B, turn: Arc<Turn>) -> Turning<B> {
+        Turning { body, turn, is_ours_when_ready: true }
+    }
+
+    /// What the client is given: while there is no more of it, the client waits for us.
+    fn given(body: B, turn: Arc<Turn>) -> Turning<B> {
+        Turning { body, turn, is_ours_when_ready: false }
     }
 }
 
-impl hyper::body::Body for Sent {
-    type Data = Bytes;
-    type Error = hyper::Error;
+impl<B: hyper::body::Body + Unpin> hyper::body::Body for Turning<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.turn.set(frame.is_ready());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of a reply. While it has nothing to give, the client waits for us.
-#[derive(Debug)]
-struct Given {
-    body: Body,
-    turn: Arc<Turn>,
-}
-
-impl hyper::body::Body for Given {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.turn.set(frame.is_pending());
+        self.turn.set(frame.is_ready() == self.is_ours_when_ready);
         frame
     }
 
