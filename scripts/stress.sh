@@ -12,12 +12,12 @@ echo "== tests of the store with AddressSanitizer"
 # that what runs while building is built without them. As in fuzzing, a store has fewer parts: the
 # tests make thousands of stores.
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address --cfg fuzzing" cargo test --quiet --lib \
-  --manifest-path fuzz/stress/Cargo.toml --target "$(rustc -vV | sed -n 's/^host: //p')" swarm::tests
+  --manifest-path fuzz/stress/Cargo.toml --target "$(rustc -vV | sed -n 's/^host: //p')" -- swarm::tests swarm::index
 
 if cargo +nightly miri --version >/dev/null 2>&1; then
   echo "== rules of the tables with Miri"
   MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --manifest-path fuzz/stress/Cargo.toml \
-    swarm::tests::rules
+    -- swarm::tests::rules swarm::index
 else
   echo "no Miri: the tables were not run with it"
 fi

@@ -78,6 +78,17 @@ pub enum Request<'a> {
     },
 }
 
+/// The info hashes that a packet names, if it is a request at all; a guess, before it is decoded.
+pub fn info_hashes(packet: &[u8]) -> &[[u8; INFO_HASH_LEN]] {
+    let Some((head, rest)) = packet.split_first_chunk::<HEADER_LEN>() else { return &[] };
+    let named = match u32_at(head, 8) {
+        ACTION_ANNOUNCE => rest.get(..INFO_HASH_LEN),
+        ACTION_SCRAPE => Some(rest),
+        _ => None,
+    };
+    named.unwrap_or_default().as_chunks().0
+}
+
 /// Why a packet is not a request, and so what may be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {

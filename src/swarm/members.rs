@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::map::PeerMap;
@@ -80,6 +79,12 @@ impl Members {
     /// The IPv6 peers.
     pub fn v6(&self) -> &PeerMap<LANES_V6> {
         &self.v6
+    }
+
+    /// Asks for the beginnings of its tables, so that they are near when they are read.
+    pub fn prefetch_tables(&self) {
+        self.v4.prefetch();
+        self.v6.prefetch();
     }
 
     /// Whether it has ended. It is about to leave the map, and takes nobody in.
@@ -215,20 +220,6 @@ impl Borrow<InfoHash> for Members {
         &self.info_hash
     }
 }
-
-impl Hash for Members {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.info_hash.hash(state);
-    }
-}
-
-impl PartialEq for Members {
-    fn eq(&self, other: &Members) -> bool {
-        self.info_hash == other.info_hash
-    }
-}
-
-impl Eq for Members {}
 
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

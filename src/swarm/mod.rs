@@ -3,6 +3,7 @@
 //! Read [`Swarms`] first: it is the whole face of this room.
 //!
 //! - [`store`]: the map of all swarms, and the counts of the whole store.
+//! - [`index`]: which swarm has which name, in lock-free tables.
 //! - [`members`]: one swarm, its counts, and how it ends.
 //! - [`choose`]: which peers an announcer is given.
 //! - [`map`]: the peers of one swarm and address family, in lock-free tables.
@@ -14,6 +15,7 @@
 mod choose;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod index;
 mod map;
 mod members;
 mod reach;

@@ -5,13 +5,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use papaya::HashMap;
 use seize::Collector;
 
 use super::choose::{Taker, kept_id};
+use super::index::Index;
 use super::map::grow::Context;
 use super::map::memory::{Guard, trim};
 use super::map::table::{Entry, Tally};
@@ -24,23 +23,26 @@ use crate::protocol::announce::{Counts, Peers};
 use crate::protocol::ids::{InfoHash, PeerId};
 
 /// Parts of the map. A fuzzer makes a new store for each run, so it has fewer.
-const PARTS: usize = if cfg!(fuzzing) { 64 } else { 1024 };
+const PARTS: usize = if cfg!(fuzzing) { 64 } else { 4096 };
 
 /// Steps in which a round of the sweep is done; see [`Swarms::sweep_step`].
 pub const SWEEP_STEPS: usize = PARTS;
 
-/// Stands for the id of a peer from a store that kept none, until it announces again.
-const UNNAMED: PeerId = PeerId([0; 20]);
+/// The id of a peer that has chosen none, and of one from a store that kept none, until it
+/// announces again. It names nobody: two that bear it are two.
+pub const UNNAMED: PeerId = PeerId([0; 20]);
 
-type Part = HashMap<Members, (), RandomState>;
+/// Swarms that are asked from memory at once. Their lines fill less than half of a processor's
+/// nearest cache.
+const FORESEEN_MAX: usize = 64;
 
 /// Every swarm this tracker knows.
 ///
 /// All methods may be called from any number of threads at once. Reading creates nothing, and a
 /// swarm is dropped with its last peer, its count of completions included.
 pub struct Swarms {
-    parts: Box<[Part]>,
-    collector: Arc<Collector>,
+    parts: Box<[Index<Members>]>,
+    collector: Collector,
     hasher: RandomState,
     limits: Limits,
     totals: Meters,
@@ -88,16 +90,9 @@ struct Caller {
 impl Swarms {
     /// An empty store with the limits of `config`.
     pub fn new(config: &config::Swarm) -> Swarms {
-        let collector = Arc::new(Collector::new());
-        let part = || {
-            HashMap::builder()
-                .hasher(RandomState::new())
-                .shared_collector(Arc::clone(&collector))
-                .build()
-        };
         Swarms {
-            parts: (0..PARTS).map(|_| part()).collect(),
-            collector: Arc::clone(&collector),
+            parts: (0..PARTS).map(|_| Index::new()).collect(),
+            collector: Collector::new(),
             hasher: RandomState::new(),
             limits: Limits {
                 ticks: Ticks::new(config.peer_ttl),
@@ -134,7 +129,7 @@ impl Swarms {
             ticks: self.limits.ticks,
             role: arrival.role,
             own_key: None,
-            own_id: caller.entry.id,
+            own_id: caller.entry.id.filter(|_| arrival.peer_id != UNNAMED),
             with_ids: want.peer_ids && self.limits.keep_ids,
             public_only: want.public_only,
             peers_max: want.peers,
@@ -167,18 +162,34 @@ impl Swarms {
         }
     }
 
+    /// Asks from memory what announces to these swarms will read, so that a processor waits for all
+    /// of them at once and not for one after the other. Those beyond the first
+    /// [`FORESEEN_MAX`] are passed over.
+    pub fn foresee(&self, info_hashes: impl Iterator<Item = InfoHash>) {
+        let guard = self.collector.enter();
+        let mut aims = [const { None }; FORESEEN_MAX];
+        let mut found = [const { None }; FORESEEN_MAX];
+        for (aim, info_hash) in aims.iter_mut().zip(info_hashes) {
+            let (part, tag) = self.part(&info_hash);
+            *aim = part.aim(tag, &guard);
+        }
+        for (found, aim) in found.iter_mut().zip(aims.iter().flatten()) {
+            *found = aim.follow(&guard);
+        }
+        found.into_iter().flatten().for_each(Members::prefetch_tables);
+    }
+
     /// Renews a peer, or takes it in, with its swarm if need be.
     fn take_in<'g>(
-        &self,
+        &'g self,
         cx: Context<'g, '_>,
         info_hash: InfoHash,
         caller: &Caller,
     ) -> Result<(&'g Members, Tally), Full> {
-        let part = self.part(&info_hash);
+        let (part, tag) = self.part(&info_hash);
         let family = caller.family;
         loop {
-            let found = part.get_key_value(&info_hash, cx.guard).map(|(members, ())| members);
-            if let Some(members) = found {
+            if let Some(members) = part.get(tag, &info_hash, cx.guard) {
                 if let Some(tally) = members.renew(cx, family, &caller.entry) {
                     return Ok((members, tally));
                 }
@@ -187,22 +198,16 @@ impl Swarms {
                     return Ok((members, members.insert(cx, family, &caller.entry)));
                 }
                 self.totals.release(family, false);
-                unlink(part, &info_hash, cx.guard);
+                part.remove(tag, members, cx.guard); // it is closed; whoever meets one does so
                 continue;
             }
             self.totals.reserve(&self.limits, family, true)?;
-            let members = Members::with_place(info_hash, family);
+            let members = Box::new(Members::with_place(info_hash, family));
             let tally = members.insert(cx, family, &caller.entry);
-            if part.try_insert(members, (), cx.guard).is_err() {
-                self.totals.release(family, true); // another thread was first
-                continue;
+            match part.insert(tag, members, cx.guard) {
+                Ok(members) => return Ok((members, tally)),
+                Err(_) => self.totals.release(family, true), // another thread was first
             }
-            if let Some((members, ())) = part.get_key_value(&info_hash, cx.guard) {
-                return Ok((members, tally));
-            }
-            // It was emptied and unlinked since. What came is counted, and what went; the peer
-            // comes again.
-            self.totals.apply(family, &tally);
         }
     }
 
@@ -212,15 +217,15 @@ impl Swarms {
     pub fn stop(&self, info_hash: &InfoHash, peer: SocketAddr, peer_id: &PeerId) -> Counts {
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
-        let part = self.part(info_hash);
-        let Some((members, ())) = part.get_key_value(info_hash, &guard) else {
+        let (part, tag) = self.part(info_hash);
+        let Some(members) = part.get(tag, info_hash, &guard) else {
             return Counts::default();
         };
         let family = if peer.is_ipv4() { Family::V4 } else { Family::V6 };
         let id = kept_id(self.limits.keep_ids, peer_id);
         if let Some(tally) = members.remove(cx, family, &Key::new(peer), id.as_ref()) {
             self.totals.apply(family, &tally);
-            self.end_if_empty(part, members, &guard);
+            self.end_if_empty(members, &guard);
         }
         members.counts().unwrap_or_default()
     }
@@ -228,8 +233,8 @@ impl Swarms {
     /// The size of one swarm; `None` when nobody is in it.
     pub fn scrape(&self, info_hash: &InfoHash) -> Option<Counts> {
         let guard = self.collector.enter();
-        let (members, ()) = self.part(info_hash).get_key_value(info_hash, &guard)?;
-        members.counts()
+        let (part, tag) = self.part(info_hash);
+        part.get(tag, info_hash, &guard)?.counts()
     }
 
     /// The sizes of up to `torrents_max` swarms, in no order. For full scrapes; takes time
@@ -239,7 +244,7 @@ impl Swarms {
         for part in &self.parts {
             let guard = self.collector.enter();
             let counted = part
-                .keys(&guard)
+                .each(&guard)
                 .filter_map(|members| members.counts().map(|counts| (members.info_hash(), counts)));
             listed.extend(counted.take(torrents_max - listed.len()));
         }
@@ -254,7 +259,7 @@ impl Swarms {
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
         let ages = self.limits.ticks.ages(now);
-        for members in part.keys(&guard) {
+        for members in part.each(&guard) {
             let completed = members.counts().map_or(0, |counts| counts.completed);
             let mut show = |peer: SocketAddr, word: Word, id: IdLanes| {
                 if ages.is_young(word.tick()) {
@@ -286,9 +291,8 @@ impl Swarms {
         let cx = Context { guard: &guard, hasher: &self.hasher };
         let ages = self.limits.ticks.ages(now);
         let mut found = Vec::new();
-        let Some((members, ())) = self.part(info_hash).get_key_value(info_hash, &guard) else {
-            return found;
-        };
+        let (part, tag) = self.part(info_hash);
+        let Some(members) = part.get(tag, info_hash, &guard) else { return found };
         let mut show = |peer: SocketAddr, word: Word| {
             if found.len() < peers_max && ages.is_young(word.tick()) {
                 found.push((peer.ip(), ages.secs(word.tick())));
@@ -331,13 +335,16 @@ impl Swarms {
         let part = &self.parts[step % PARTS];
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
-        for members in part.keys(&guard) {
+        let mut left = 0;
+        for members in part.each(&guard) {
             for family in [Family::V4, Family::V6] {
                 let tally = members.sweep(cx, family, now, self.limits.ticks);
                 self.totals.apply(family, &tally);
             }
-            self.end_if_empty(part, members, &guard);
+            self.end_if_empty(members, &guard);
+            left += usize::from(!members.is_closed());
         }
+        part.shrink(left, &guard);
     }
 
     /// Gives memory that swarms have left back to the system, where the allocator keeps it. May
@@ -373,21 +380,19 @@ impl Swarms {
         }
     }
 
-    fn part(&self, info_hash: &InfoHash) -> &Part {
-        &self.parts[self.hasher.hash_one(info_hash) as usize % PARTS]
+    /// Where a swarm is, and under which tag. Different bits of the hash say so.
+    fn part(&self, info_hash: &InfoHash) -> (&Index<Members>, u16) {
+        let hash = self.hasher.hash_one(info_hash);
+        (&self.parts[hash as usize % PARTS], (hash >> 48) as u16)
     }
 
-    fn end_if_empty(&self, part: &Part, members: &Members, guard: &Guard<'_>) {
+    fn end_if_empty(&self, members: &Members, guard: &Guard<'_>) {
         if members.close() {
             self.totals.torrents.subtract(1);
-            unlink(part, &members.info_hash(), guard);
+            let (part, tag) = self.part(&members.info_hash());
+            part.remove(tag, members, guard);
         }
     }
-}
-
-/// Takes a closed swarm out of the map. Whoever meets one does so, and the first succeeds.
-fn unlink(part: &Part, info_hash: &InfoHash, guard: &Guard<'_>) {
-    let _ = part.remove_if(info_hash, |members, ()| members.is_closed(), guard);
 }
 
 /// Fills the list from both families, the announcer's own first.

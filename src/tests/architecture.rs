@@ -59,8 +59,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may be allowed.
-const UNSAFE_ROOMS: &[&str] =
-    &["swarm/map", "net/uring/kernel", "net/udp/message", "net/udp/batch", "doctor/clock/adjtimex"];
+const UNSAFE_ROOMS: &[&str] = &[
+    "swarm/index/memory",
+    "swarm/map",
+    "net/uring/kernel",
+    "net/udp/message",
+    "net/udp/batch",
+    "doctor/clock/adjtimex",
+];
 
 struct Source {
     /// Below `src`: `net/udp/mod.rs`.

@@ -25,6 +25,12 @@ pub enum Verdict {
 }
 
 impl Worker {
+    /// Has what the answers to these datagrams will read come from memory meanwhile.
+    pub fn foresee_udp<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
+        let info_hashes = packets.flat_map(udp::info_hashes);
+        self.tracker.swarms.foresee(info_hashes.map(|info_hash| InfoHash(*info_hash)));
+    }
+
     /// Answers one datagram from `source` into `reply`, which is emptied first. The address in
     /// `source` is canonical: an IPv4 client never comes as `::ffff:a.b.c.d`.
     pub fn answer_udp(

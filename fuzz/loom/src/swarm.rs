@@ -1,5 +1,6 @@
 //! What the models need of `src/swarm`.
 
+pub mod index;
 pub mod map;
 #[path = "../../../src/swarm/word.rs"]
 pub mod word;

@@ -12,7 +12,8 @@ use loom::thread;
 
 use wildkat_loom::clock::Now;
 use wildkat_loom::protocol::announce::Role;
-use wildkat_loom::protocol::ids::PeerId;
+use wildkat_loom::protocol::ids::{InfoHash, PeerId};
+use wildkat_loom::swarm::index::names::Index;
 use wildkat_loom::swarm::map::grow::Context;
 use wildkat_loom::swarm::map::memory::Guard;
 use wildkat_loom::swarm::map::peers::PeerMap;
@@ -207,5 +208,112 @@ fn sweep_meets_a_renewal() {
             },
         ],
         None,
+    );
+}
+
+type Names = Index<InfoHash>;
+
+/// What a thread does to the index, and the change in the number of entries that it says it made.
+type Errand = fn(&Names) -> i64;
+
+fn name(number: u8) -> InfoHash {
+    InfoHash([number; 20])
+}
+
+fn add(names: &Names, number: u8) -> i64 {
+    let guard = Guard(PhantomData);
+    let added = names.insert(0, Box::new(name(number)), &guard);
+    assert!(matches!(added, Ok(found) | Err(found) if *found == name(number)));
+    i64::from(added.is_ok())
+}
+
+/// Takes out an entry that nobody else takes out.
+fn take(names: &Names, number: u8) -> i64 {
+    let guard = Guard(PhantomData);
+    let Some(found) = names.get(0, &name(number), &guard) else { return 0 };
+    names.remove(0, found, &guard);
+    -1
+}
+
+/// Runs the errands at once after `before`. Names above 10 are there from the start and stay.
+fn check_names(before: Errand, errands: &'static [Errand]) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let names = Arc::new(Names::new());
+        let mut sum = before(&names);
+        let run = |errand: Errand| {
+            let names = Arc::clone(&names);
+            thread::spawn(move || errand(&names))
+        };
+        let threads: Vec<_> = errands.iter().map(|errand| run(*errand)).collect();
+        for thread in threads {
+            sum += thread.join().unwrap();
+        }
+        let guard = Guard(PhantomData);
+        let mut all: Vec<_> = names.each(&guard).collect();
+        assert_eq!(all.len() as i64, sum, "entries are those that were added and not taken out");
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len() as i64, sum, "a name is there once");
+        assert!(all.iter().all(|it| names.get(0, it, &guard).is_some()), "all are found");
+    });
+}
+
+/// Fills the smallest table, of four links of which three may be claimed.
+fn three_names(names: &Names) -> i64 {
+    add(names, 11) + add(names, 12) + add(names, 13)
+}
+
+#[test]
+fn same_name_is_added_twice() {
+    check_names(|_| 0, &[|n| add(n, 1), |n| add(n, 1)]);
+}
+
+#[test]
+fn same_name_is_added_twice_to_a_full_index() {
+    check_names(three_names, &[|n| add(n, 1), |n| add(n, 1)]);
+}
+
+#[test]
+fn two_names_make_a_full_index_grow() {
+    check_names(three_names, &[|n| add(n, 1), |n| add(n, 2)]);
+}
+
+#[test]
+fn index_grows_while_a_name_leaves() {
+    check_names(|n| add(n, 1) + add(n, 12) + add(n, 13), &[|n| add(n, 2), |n| take(n, 1)]);
+}
+
+#[test]
+fn index_grows_while_a_name_is_looked_for() {
+    let look: Errand = |names| {
+        let guard = Guard(PhantomData);
+        assert!(names.get(0, &name(12), &guard).is_some(), "it is there all the time");
+        assert!(names.get(0, &name(9), &guard).is_none(), "it is never there");
+        0
+    };
+    static ERRANDS: std::sync::OnceLock<[Errand; 2]> = std::sync::OnceLock::new();
+    check_names(three_names, ERRANDS.get_or_init(|| [|n| add(n, 2), look]));
+}
+
+#[test]
+fn name_leaves_and_comes_again_while_another_comes() {
+    check_names(
+        |n| add(n, 1) + add(n, 12),
+        &[|n| take(n, 1) + add(n, 1), |n| add(n, 2)],
+    );
+}
+
+#[test]
+fn index_shrinks_while_a_name_comes() {
+    let shrink: Errand = |names| {
+        names.shrink(0, &Guard(PhantomData));
+        0
+    };
+    static ERRANDS: std::sync::OnceLock<[Errand; 2]> = std::sync::OnceLock::new();
+    check_names(
+        |n| three_names(n) + add(n, 14) + take(n, 11) + take(n, 12) + take(n, 13),
+        ERRANDS.get_or_init(|| [|n| add(n, 1), shrink]),
     );
 }

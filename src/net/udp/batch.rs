@@ -93,6 +93,12 @@ impl Batch {
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
     }
 
+    /// What was sent in each of the first `count` datagrams.
+    pub fn payloads(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        let datagrams = self.requests.iter().zip(&self.received).take(count);
+        datagrams.map(|(request, received)| payload(request, received))
+    }
+
     /// The datagram of this number, and room for its reply.
     ///
     /// # Panics
@@ -105,7 +111,7 @@ impl Batch {
         let datagram = Datagram {
             name: &request.name[..(header.msg_namelen as usize).min(NAME_LEN)],
             control: &request.control[..control_len],
-            payload: &request.packet[..(received.msg_len as usize).min(UDP_REQUEST_MAX)],
+            payload: payload(request, received),
         };
         (datagram, &mut self.replies[self.replied].0)
     }
@@ -146,4 +152,8 @@ impl Batch {
         }
         unsent
     }
+}
+
+fn payload<'a>(request: &'a Request, received: &libc::mmsghdr) -> &'a [u8] {
+    &request.packet[..(received.msg_len as usize).min(UDP_REQUEST_MAX)]
 }

@@ -81,6 +81,7 @@ fn answer(
         Err(_) => return Ok(()),
     };
     let now = clock.now();
+    worker.foresee_udp(batch.payloads(received));
     for number in 0..received {
         let (datagram, reply) = batch.datagram(number);
         let Some(from) = address::decode(datagram.name) else { continue };

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use super::kernel::{Completion, File, Lease, Ring};
+use super::kernel::{Completion, File, Kind, Lease, Ring};
 use super::worker::Tools;
+use crate::net::http::Responder;
 use crate::net::udp::address;
 use crate::net::udp::message;
 use crate::net::worker::Datagrams;
@@ -56,6 +57,13 @@ impl Udp {
             replies_in_flight: 0,
             verbose,
         }
+    }
+
+    /// Has what the answers to the datagrams among `completions` will read come from memory.
+    pub fn foresee(completions: &[Completion], ring: &Ring, responder: &mut Responder) {
+        let datagrams = completions.iter().filter(|it| it.token.kind == Kind::Datagrams);
+        let leases = datagrams.filter_map(|it| it.lease.as_ref());
+        responder.worker().foresee_udp(leases.map(|lease| ring.payload(lease)));
     }
 
     /// Datagrams, or the reason why no more come.

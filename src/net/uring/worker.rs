@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use super::aide::{Job, Mailbox};
-use super::kernel::{File, Kind, Ring};
+use super::kernel::{Completion, File, Kind, Ring};
 use super::probe::{self, Refused};
 use super::tcp::{Kit, Port, Tcp};
 use super::timers;
@@ -27,6 +27,8 @@ use crate::tracker::Worker;
 const SLOW_TICK: Duration = Duration::from_secs(1);
 /// How long replies may take to leave at the end.
 const HOMEWARD: Duration = Duration::from_millis(500);
+/// Completions that are looked at ahead, of which every other one is of a datagram under load.
+const FORESEEN: usize = 128;
 const SLOW: usize = 0;
 const FAST: usize = 1;
 
@@ -189,38 +191,48 @@ impl Engine {
             self.ring.submit_and_wait()?;
             let elapsed = self.clock.elapsed();
             self.ring.reap(&mut completions);
-            let Engine { ring, responder, udp, tcp, is_ticking, mailbox, ending, .. } = self;
-            let (now, is_ending) =
-                (Now::from_secs(elapsed.as_secs() as u32), *ending != Ending::No);
-            let mut tools = Tools { ring, responder, elapsed, now, is_ending };
-            for completion in completions.drain(..) {
-                match completion.token.kind {
-                    Kind::Datagrams => udp.arrived(completion, &mut tools),
-                    Kind::Reply => udp.replied(&completion, &mut tools),
-                    Kind::Accept => tcp.accepted(completion, &mut tools),
-                    Kind::Receive => tcp.received(completion, &mut tools),
-                    Kind::Send => tcp.sent(&completion, &mut tools),
-                    Kind::Tick => {
-                        is_ticking[completion.token.index as usize % 2] = false;
-                        if completion.token.index as usize == SLOW {
-                            udp.count_drops(&mut tools);
-                        }
-                        tcp.tick(&mut tools);
-                        udp.unpause();
-                    }
-                    Kind::Bell => {
-                        for (token, body) in mailbox.fetch() {
-                            tcp.body(token, body, &mut tools);
-                        }
-                        if !completion.goes_on {
-                            tools.ring.listen_for(mailbox.bell());
-                        }
-                    }
-                    Kind::Cancel => {}
-                }
+            let mut rest = completions.drain(..);
+            while !rest.as_slice().is_empty() {
+                let count = rest.as_slice().len().min(FORESEEN);
+                Udp::foresee(&rest.as_slice()[..count], &self.ring, &mut self.responder);
+                self.deal_with(rest.by_ref().take(count), elapsed);
             }
+            drop(rest);
             if self.go_on_ending(elapsed) {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Deals with what has completed, at a moment since the start.
+    fn deal_with(&mut self, completions: impl Iterator<Item = Completion>, elapsed: Duration) {
+        let Engine { ring, responder, udp, tcp, is_ticking, mailbox, ending, .. } = self;
+        let (now, is_ending) = (Now::from_secs(elapsed.as_secs() as u32), *ending != Ending::No);
+        let mut tools = Tools { ring, responder, elapsed, now, is_ending };
+        for completion in completions {
+            match completion.token.kind {
+                Kind::Datagrams => udp.arrived(completion, &mut tools),
+                Kind::Reply => udp.replied(&completion, &mut tools),
+                Kind::Accept => tcp.accepted(completion, &mut tools),
+                Kind::Receive => tcp.received(completion, &mut tools),
+                Kind::Send => tcp.sent(&completion, &mut tools),
+                Kind::Tick => {
+                    is_ticking[completion.token.index as usize % 2] = false;
+                    if completion.token.index as usize == SLOW {
+                        udp.count_drops(&mut tools);
+                    }
+                    tcp.tick(&mut tools);
+                    udp.unpause();
+                }
+                Kind::Bell => {
+                    for (token, body) in mailbox.fetch() {
+                        tcp.body(token, body, &mut tools);
+                    }
+                    if !completion.goes_on {
+                        tools.ring.listen_for(mailbox.bell());
+                    }
+                }
+                Kind::Cancel => {}
             }
         }
     }

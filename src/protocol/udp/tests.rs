@@ -48,6 +48,24 @@ fn sample() -> Announce {
 }
 
 #[test]
+fn info_hashes_are_seen_before_a_packet_is_decoded() {
+    assert_eq!(info_hashes(ANNOUNCE), [*b"iiiiiiiiiiiiiiiiiiii"]);
+    assert!(info_hashes(&ANNOUNCE[..35]).is_empty(), "cut off");
+    let mut scrape = ANNOUNCE[..76].to_vec();
+    scrape[11] = 2;
+    assert_eq!(
+        info_hashes(&scrape),
+        [*b"iiiiiiiiiiiiiiiiiiii", *b"-LT2080-xxxxxxxxxxxx", {
+            let mut rest = [0; 20];
+            rest.copy_from_slice(&scrape[56..]);
+            rest
+        }]
+    );
+    scrape[11] = 0;
+    assert!(info_hashes(&scrape).is_empty() && info_hashes(b"").is_empty());
+}
+
+#[test]
 fn decodes_the_connect_in_bep_15() {
     let packet = b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0\x01\x02\x03\x04";
     let connect = Request::Connect { transaction_id: 0x0102_0304 };

@@ -68,12 +68,8 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
     /// # Safety
     /// `head` came from [`Fresh`] with the same `LANES`, and is not freed during `'g`.
     unsafe fn new(head: *mut Head) -> Table<'g, LANES> {
-        let tag = head.addr() % ALIGN;
         let base: *const AtomicU64 = untagged(head).cast_const();
-        let shape = if tag > 0 {
-            let slots = SMALL[(tag - 1) / 2];
-            Shape { segments: 1, slots, has_ids: (tag - 1) % 2 == 1 }
-        } else {
+        let shape = small_shape(head).unwrap_or_else(|| {
             // Safety: a table without a tag has a shape in its second word, by `Fresh`.
             // Relaxed: it was written before the pointer to it was published, by a store that the
             // load of that pointer pairs with.
@@ -81,7 +77,7 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
             let (segments, slots) = ((shape & !HAS_IDS) >> 32, shape & 0xffff_ffff);
             let has_ids = shape & HAS_IDS != 0;
             Shape { segments: segments as usize, slots: slots as usize, has_ids }
-        };
+        });
         // Safety: a table is longer than what stands before its slots.
         let slots = unsafe { base.add(words_before(shape)) };
         Table { head, slots, shape, guard: PhantomData }
@@ -101,15 +97,7 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
     /// Asks for `count` slots from `slot` on, so that they are near when they are read.
     pub fn prefetch(&self, slot: usize, count: usize) {
         for line in (0..count * self.stride()).step_by(LINE_WORDS) {
-            let word: *const AtomicU64 = self.at(slot * self.stride() + line);
-            // Safety: a hint, which changes and reads nothing, about memory of our own.
-            #[cfg(target_arch = "x86_64")]
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(word.cast());
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = word;
+            prefetch(self.at(slot * self.stride() + line));
         }
     }
 
@@ -223,6 +211,17 @@ impl<const LANES: usize> Root<LANES> {
         load(&self.0, guard)
     }
 
+    /// Asks for a small table, and for the beginning of another.
+    pub fn prefetch(&self) {
+        let head = self.0.load(Ordering::Relaxed); // never read through
+        if !head.is_null() {
+            let lines = small_shape(head).map_or(2, |s| words::<LANES>(s).div_ceil(LINE_WORDS));
+            for line in 0..lines {
+                prefetch(untagged(head).wrapping_add(line * LINE_WORDS));
+            }
+        }
+    }
+
     /// Makes `fresh` the first table, unless there is one already.
     pub fn publish_first(&self, fresh: Fresh<LANES>, guard: &Guard<'_>) {
         publish(&self.0, fresh, guard);
@@ -323,8 +322,21 @@ unsafe fn free<const LANES: usize>(head: *mut Head) {
     }
 }
 
+/// Asks for the line of memory of `place`, so that it is near when it is read. A hint: it reads and
+/// changes nothing.
+pub fn prefetch<T>(place: *const T) {
+    // Safety: no address is a wrong one for a hint.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// Zeroed memory.
-fn obtain(layout: Layout) -> *mut u8 {
+pub fn obtain(layout: Layout) -> *mut u8 {
     let base = if is_mapped(layout) {
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // Safety: a new mapping touches no other; the kernel fills it with zeros when touched.
@@ -367,7 +379,7 @@ pub fn trim() {
 
 /// # Safety
 /// `base` came from [`obtain`] with the same layout, and nobody reads it any more.
-unsafe fn give_back(base: *mut u8, layout: Layout) {
+pub unsafe fn give_back(base: *mut u8, layout: Layout) {
     if is_mapped(layout) {
         // Safety: as the caller promises. It can only fail for what is no mapping.
         let unmapped = unsafe { munmap(base.cast(), layout.size()) };
@@ -382,6 +394,12 @@ unsafe fn give_back(base: *mut u8, layout: Layout) {
 /// it when it is given back. Miri knows no such mappings.
 const fn is_mapped(layout: Layout) -> bool {
     layout.size() >= MAPPED_MIN && !cfg!(miri)
+}
+
+/// The shape of a small table, which its pointer tells.
+fn small_shape(head: *mut Head) -> Option<Shape> {
+    let tag = (head.addr() % ALIGN).checked_sub(1)?;
+    Some(Shape { segments: 1, slots: SMALL[tag / 2], has_ids: tag % 2 == 1 })
 }
 
 fn untagged(head: *mut Head) -> *mut AtomicU64 {

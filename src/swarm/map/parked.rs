@@ -1,5 +1,6 @@
 //! A thread that is stopped anywhere stops nobody: shown by stopping one, again and again, in the
-//! middle of whatever it does, while others must go on.
+//! middle of whatever it does, while others must go on: in one large swarm, and among many small
+//! ones, so that the tables of the index are replaced too.
 
 #![allow(unsafe_code)] // a signal is what stops a thread at any instruction
 
@@ -80,7 +81,7 @@ extern "C" fn park(_signal: libc::c_int) {
     IS_PARKED.store(false, Ordering::SeqCst);
 }
 
-/// Comes and goes in one swarm until `is_done`, and counts what it did.
+/// Comes and goes until `is_done`, in one swarm mostly, and counts what it did.
 fn work(swarms: &Swarms, seed: u64, is_done: &AtomicBool, count: &AtomicU64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut reply, mut most) = (Peers::with_capacity(64), 1);
@@ -89,8 +90,12 @@ fn work(swarms: &Swarms, seed: u64, is_done: &AtomicBool, count: &AtomicU64) {
             most = rng.u32(1..PEERS); // grow from here on, or shrink
         }
         let number = rng.u32(..PEERS);
+        let mut name = [7; 20];
+        if rng.u32(..4) == 0 {
+            name[..4].copy_from_slice(&number.to_be_bytes()); // a swarm of its own
+        }
         let arrival = Arrival {
-            info_hash: InfoHash([7; 20]),
+            info_hash: InfoHash(name),
             peer: SocketAddr::from((number.to_be_bytes(), 6881)),
             peer_id: PeerId([number as u8; 20]),
             role: if rng.bool() { Role::Leecher } else { Role::Seeder },

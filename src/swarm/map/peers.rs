@@ -26,6 +26,11 @@ impl<const LANES: usize> PeerMap<LANES> {
         PeerMap { root: Root::new() }
     }
 
+    /// Asks for the beginning of the table, so that it is near when it is read.
+    pub fn prefetch(&self) {
+        self.root.prefetch();
+    }
+
     /// Renews a peer that is here. Tells whether it was.
     pub fn renew(&self, cx: Context<'_, '_>, entry: &Entry, peers: &Count<'_>) -> Option<Tally> {
         let mut visit = Visit::new(entry, 0);

@@ -22,7 +22,7 @@ use crate::net::udp::message::{Reply, empty_header};
 const DATAGRAMS: u16 = 0;
 const STREAMS: u16 = 1;
 /// What the kernel writes before a datagram: lengths and flags, name, control message.
-const DATAGRAM_HEAD: u32 = 16 + (NAME_LEN + CONTROL_LEN) as u32 + 4;
+const BEFORE_PAYLOAD: usize = 16 + NAME_LEN + CONTROL_LEN;
 /// How long operations may take to come home when a ring is dropped.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -79,7 +79,7 @@ impl Ring {
             .setup_coop_taskrun()
             .setup_single_issuer()
             .build(sizes.submissions)?;
-        let size = (DATAGRAM_HEAD + datagram_size).next_multiple_of(64);
+        let size = (BEFORE_PAYLOAD as u32 + datagram_size).next_multiple_of(64);
         let datagrams = Buffers::register(&uring, DATAGRAMS, sizes.datagram_buffers, size)?;
         let size = sizes.stream_buffer_len;
         let streams = Buffers::register(&uring, STREAMS, sizes.stream_buffers, size)?;
@@ -188,6 +188,11 @@ impl Ring {
         let Lent { datagrams, replies, wanted, .. } = &mut *self.lent;
         let parsed = RecvMsgOut::parse(datagrams.bytes(lease), wanted).ok();
         (parsed.map(Datagram), replies.reply_mut(slot))
+    }
+
+    /// What was sent in a datagram: all behind the lengths, the name and the control message.
+    pub fn payload(&self, lease: &Lease) -> &[u8] {
+        self.lent.datagrams.bytes(lease).get(BEFORE_PAYLOAD..).unwrap_or_default()
     }
 
     /// Sends a reply out from `file`.

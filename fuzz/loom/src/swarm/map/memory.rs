@@ -85,6 +85,8 @@ impl<const LANES: usize> Root<LANES> {
         load(&self.0)
     }
 
+    pub fn prefetch(&self) {}
+
     pub fn publish_first(&self, fresh: Fresh<LANES>, _: &Guard<'_>) {
         publish::<LANES>(&self.0, fresh);
     }
