@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::store::SWEEP_STEPS;
+use super::store::{SWEEP_STEPS, UNNAMED};
 use super::{Arrival, Full, Swarms, Totals, Want};
 use crate::clock::Now;
 use crate::config;
@@ -355,9 +355,9 @@ impl Run {
 
     fn check_reply(&self, arrival: &Arrival, want: Want) {
         let swarm = &self.model[&arrival.info_hash];
+        let has_name = self.config.peer_ids && arrival.peer_id != UNNAMED;
         let is_usable = |peer: &SocketAddr, known: &Known| {
-            let is_self =
-                *peer == arrival.peer || (self.config.peer_ids && known.peer_id == arrival.peer_id);
+            let is_self = *peer == arrival.peer || (has_name && known.peer_id == arrival.peer_id);
             let is_of_use = arrival.role == Role::Leecher || known.role == Role::Leecher;
             is_live(self.now, known) && !is_self && is_of_use
         };

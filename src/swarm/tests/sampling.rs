@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
+use crate::swarm::store::UNNAMED;
 
 /// The 0.999,99 quantile of the chi-squared distribution with `freedom` degrees of freedom, by the
 /// cube-root approximation of Wilson and Hilferty.
@@ -123,6 +124,16 @@ fn nobody_is_given_itself_by_address_or_by_id() {
     );
     assert_eq!((bench.reply.v4.len(), bench.reply.v6.len()), (39, 1));
     assert_eq!(bench.reply.v6_ids, [id(3)]);
+}
+
+/// Load testers and simple clients send zeros, all of them.
+#[test]
+fn id_of_zeros_names_nobody() {
+    let mut bench = Bench::new();
+    let unnamed = |number| Arrival { peer_id: UNNAMED, ..v4(number, Role::Leecher) };
+    bench.fill(0..40, unnamed);
+    bench.announce(&unnamed(7), want(100));
+    assert_eq!(bench.reply.v4.len(), 39, "all but itself, by its address");
 }
 
 #[test]
