@@ -24,7 +24,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{Shutdown, shutdown};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use super::kernel::{Completion, Kind, Parcel, Token};
 use super::session::Session;
@@ -331,6 +332,10 @@ impl Connection {
         if self.has_ended {
             return self.close(kit);
         }
+        let is_amid = !matches!(self.phase, Phase::Requests) || !self.is_at_rest();
+        if is_amid && self.is_cut_off() {
+            return self.end_of_stream(kit, tools);
+        }
         if matches!(self.phase, Phase::Introduction | Phase::Handshake) {
             return;
         }
@@ -344,6 +349,14 @@ impl Connection {
             self.is_in_head = true;
             self.set_timer(kit.timeouts.head, kit, tools);
         }
+    }
+
+    /// Whether the client has reset the connection. Linux may tell a multishot receive of the last
+    /// bytes alone where a reset comes right behind them, and who sent half a request would then be
+    /// waited for until its time is up.
+    fn is_cut_off(&self) -> bool {
+        let ahead = recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        ahead.is_err_and(|error| error != Errno::AGAIN)
     }
 
     /// Whether it is in no request's midst.
