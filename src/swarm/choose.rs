@@ -1,7 +1,8 @@
 //! Which peers an announcer is given: a uniform sample of those of use to it, for about the price
 //! of reading them, however large the swarm.
 //!
-//! Small tables are read whole and drawn from. Of a larger one a few slots here and there are
+//! Small tables are read whole, and what is usable is dealt out in a random stride from a random
+//! one on. Of a larger one a few slots here and there are
 //! looked at: a walk goes from a random slot on in a random stride that has no common divisor with
 //! their number, so that it meets each once, and ends when the reply is full. Slots are assigned by
 //! a keyed hash, so it is all the same which of them follow each other.
@@ -23,6 +24,11 @@ use crate::protocol::ids::PeerId;
 
 /// Tables of up to so many slots are read whole.
 const WHOLE_SLOTS_MAX: usize = 1_024;
+/// Most are this small, and need little room to be read in.
+const FEW_SLOTS_MAX: usize = 64;
+/// Strides for dealing out what a table holds that was read whole: primes above the number of its
+/// slots, and so without a common divisor with whatever number of peers are usable.
+const STRIDES: [u32; 64] = primes_above(WHOLE_SLOTS_MAX as u32);
 /// Most slots, or units of slots, that a walk visits. It takes so many only among peers that have
 /// expired and were not swept yet, or for leechers rarer than one in a segment.
 const VISITS_MAX: usize = 65_536;
@@ -135,8 +141,10 @@ impl Taker<'_> {
     /// Puts a uniform sample of the usable peers into the list, as far as there is room.
     pub fn choose<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         if self.is_full() {
+        } else if view.old.is_none() && view.main.shape().total() <= FEW_SLOTS_MAX {
+            self.deal::<LANES, FEW_SLOTS_MAX>(&view.main);
         } else if view.old.is_none() && view.main.shape().total() <= WHOLE_SLOTS_MAX {
-            self.draw(&view.main);
+            self.deal::<LANES, WHOLE_SLOTS_MAX>(&view.main);
         } else if let Some(unit) = self.rare_unit(view) {
             self.walk_marks(cx, view, unit);
         } else {
@@ -153,25 +161,43 @@ impl Taker<'_> {
         self.role != Role::Leecher
     }
 
-    /// Reads a table whole, and draws from what is usable by a shuffle that stops early.
-    fn draw<const LANES: usize>(&mut self, table: &Table<'_, LANES>) {
+    /// Reads a table of up to `SLOTS` slots whole, and deals out what is usable. All start with the
+    /// same chance, so each is given as often as the next.
+    fn deal<const LANES: usize, const SLOTS: usize>(&mut self, table: &Table<'_, LANES>) {
         let filter = self.filter();
-        let mut usable = [0_u16; WHOLE_SLOTS_MAX];
+        let mut usable = [0_u16; SLOTS];
         let mut count = 0;
         for slot in 0..table.shape().total() {
             usable[count] = slot as u16; // overwritten by the next unless it counts
             count += usize::from(filter.passes::<LANES>(table.state(slot)));
         }
-        for next in 0..count {
+        if count == 0 {
+            return;
+        }
+        let stride = STRIDES[self.rng.usize(..STRIDES.len())] as usize % count;
+        let start = self.rng.usize(..count);
+        let order = std::iter::successors(Some(start), |at| {
+            let next = at + stride;
+            Some(if next < count { next } else { next - count })
+        });
+        let slots = order.map(|at| usize::from(usable[at])).take(count);
+        if self.reads_lanes::<LANES>() {
+            let room = self.peers_max - self.peers.len();
+            slots.clone().take(room).for_each(|slot| table.prefetch_lanes(slot));
+        }
+        for slot in slots {
             if self.is_full() {
                 return;
             }
-            usable.swap(next, next + self.rng.u32(..(count - next) as u32) as usize);
-            let slot = usize::from(usable[next]);
             if self.is_wanted(table, slot) {
                 self.push(table, slot, table.state(slot));
             }
         }
+    }
+
+    /// Whether more than its state word is looked at of a peer that is handed out.
+    fn reads_lanes<const LANES: usize>(&self) -> bool {
+        LANES > 0 || self.own_id.is_some() || self.with_ids
     }
 
     /// Looks at single slots, or at clusters of them. All are equally likely to be met, and so is
@@ -221,6 +247,10 @@ impl Taker<'_> {
         }
         let mut passed = (words.iter().enumerate())
             .fold(0_u32, |bits, (at, word)| bits | u32::from(filter.passes::<LANES>(*word)) << at);
+        if self.reads_lanes::<LANES>() {
+            let passed = slots.iter().enumerate().filter(|(at, _)| passed >> at & 1 != 0);
+            passed.for_each(|(_, slot)| view.main.prefetch_lanes(*slot));
+        }
         while passed != 0 && !self.is_full() {
             let at = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -397,6 +427,24 @@ fn address<const LANES: usize>(table: &Table<'_, LANES>, slot: usize, word: Word
     } else {
         Key::peer_v6(word, table.key_lanes(slot)).into()
     }
+}
+
+/// The first primes above a number.
+const fn primes_above<const COUNT: usize>(number: u32) -> [u32; COUNT] {
+    let mut primes = [0; COUNT];
+    let (mut found, mut next) = (0, number);
+    while found < COUNT {
+        next += 1;
+        let mut divisor = 2;
+        while !next.is_multiple_of(divisor) {
+            divisor += 1;
+        }
+        if divisor == next {
+            primes[found] = next;
+            found += 1;
+        }
+    }
+    primes
 }
 
 /// The lanes of an announcer's id, where ids are kept.

@@ -4,15 +4,17 @@
 //!
 //! ```text
 //! small, 2 to 12 slots, counted by the low bits of the pointer:
-//!     next │ slot │ slot │ …
+//!     next │ states … │ lanes …
 //! any other, one segment:
-//!     next │ shape │ slot │ slot │ …
+//!     next │ shape │ states … │ lanes …
 //! several segments of 512 slots:
-//!     next │ shape │ 6 words free │ slots … │ leecher marks … │ segment marks … │ ready … │ cursor
+//!     next │ shape │ 6 words free │ states … │ lanes …
+//!         │ leecher marks … │ segment marks … │ ready … │ cursor
 //! ```
 //!
-//! Every field is 8 bytes and all start as zero. A table's length is told by its pointer and its
-//! shape, neither of which ever changes.
+//! Every field is 8 bytes and all start as zero. The state words of all slots lie side by side,
+//! since who chooses peers reads nothing else of most slots; the lanes follow, slot by slot. A
+//! table's length is told by its pointer and its shape, neither of which ever changes.
 
 #![allow(unsafe_code)] // a slot must cost one word, which no safe container offers behind a pointer
 
@@ -90,14 +92,25 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
 
     /// A word of a slot: 0 is the state word, then come the lanes of the key, then of the id.
     pub fn word(&self, slot: usize, lane: usize) -> &'g AtomicU64 {
-        debug_assert!(slot < self.shape.total() && lane < self.stride());
-        self.at(slot * self.stride() + lane)
+        debug_assert!(slot < self.shape.total() && lane <= self.lanes());
+        self.at(match lane.checked_sub(1) {
+            None => slot,
+            Some(lane) => self.shape.total() + slot * self.lanes() + lane,
+        })
     }
 
-    /// Asks for `count` slots from `slot` on, so that they are near when they are read.
+    /// Asks for the state words of `count` slots from `slot` on, so that they are near when they
+    /// are read.
     pub fn prefetch(&self, slot: usize, count: usize) {
-        for line in (0..count * self.stride()).step_by(LINE_WORDS) {
-            prefetch(self.at(slot * self.stride() + line));
+        for slot in (slot..slot + count).step_by(LINE_WORDS) {
+            prefetch(self.at(slot));
+        }
+    }
+
+    /// Asks for the lanes of a slot, so that they are near when they are read.
+    pub fn prefetch_lanes(&self, slot: usize) {
+        if self.lanes() > 0 {
+            prefetch(self.at(self.shape.total() + slot * self.lanes()));
         }
     }
 
@@ -132,11 +145,11 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
 
     fn tail(&self, index: usize) -> &'g AtomicU64 {
         assert!(self.shape.segments > 1, "a table of one segment has no marks");
-        self.at(self.shape.total() * self.stride() + index)
+        self.at(self.shape.total() * (1 + self.lanes()) + index)
     }
 
-    fn stride(&self) -> usize {
-        stride::<LANES>(self.shape)
+    fn lanes(&self) -> usize {
+        lanes::<LANES>(self.shape)
     }
 
     fn at(&self, index: usize) -> &'g AtomicU64 {
@@ -406,8 +419,9 @@ fn untagged(head: *mut Head) -> *mut AtomicU64 {
     head.map_addr(|addr| addr & !(ALIGN - 1)).cast()
 }
 
-const fn stride<const LANES: usize>(shape: Shape) -> usize {
-    1 + LANES + if shape.has_ids { LANES_ID } else { 0 }
+/// Words of a slot beside its state word.
+const fn lanes<const LANES: usize>(shape: Shape) -> usize {
+    LANES + if shape.has_ids { LANES_ID } else { 0 }
 }
 
 /// The words of a table that stand before its slots. Large ones fill a line of memory with them, so
@@ -426,7 +440,7 @@ fn words<const LANES: usize>(shape: Shape) -> usize {
         1 => 0,
         segments => segments * (SEGMENT_SLOTS / 64) + 2 * segments.div_ceil(64) + 1,
     };
-    words_before(shape) + shape.total() * stride::<LANES>(shape) + after
+    words_before(shape) + shape.total() * (1 + lanes::<LANES>(shape)) + after
 }
 
 fn layout<const LANES: usize>(shape: Shape) -> Layout {
