@@ -221,7 +221,7 @@ impl FromStr for Io {
     }
 }
 
-/// Sizes of a worker's io_uring, all powers of two. The defaults take some 6 MB a worker; a burst
+/// Sizes of a worker's io_uring, all powers of two. The defaults take some 1.5 MB a worker; a burst
 /// that exceeds them waits in the sockets' own buffers.
 #[derive(Clone, Copy, Debug)]
 pub struct Rings {
@@ -229,26 +229,15 @@ pub struct Rings {
     pub submissions: u32,
     /// Completions that fit before the kernel keeps them aside. Default 4096.
     pub completions: u32,
-    /// Datagrams received and not yet answered. Default 1024, of 2 kB.
-    pub datagram_buffers: u16,
-    /// Replies to datagrams under way. Default 1024, of 1.5 kB.
-    pub replies: u32,
     /// Pieces of streams received and not yet looked at. Default 256.
-    pub stream_buffers: u16,
+    pub buffers: u16,
     /// Bytes of each of these. Default 4096: most requests are a tenth.
-    pub stream_buffer_len: u32,
+    pub buffer_len: u32,
 }
 
 impl Default for Rings {
     fn default() -> Rings {
-        Rings {
-            submissions: 1024,
-            completions: 4096,
-            datagram_buffers: 1024,
-            replies: 1024,
-            stream_buffers: 256,
-            stream_buffer_len: 4096,
-        }
+        Rings { submissions: 1024, completions: 4096, buffers: 256, buffer_len: 4096 }
     }
 }
 

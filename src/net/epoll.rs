@@ -25,12 +25,10 @@ pub async fn run(index: usize, sockets: Sockets, setting: Setting) {
         let (responder, shutdown) = (responder.clone(), shutdown.clone());
         let verbose = config.verbose;
         tasks.spawn_local(async move {
-            match tokio::net::UdpSocket::from_std(socket) {
-                Ok(socket) => {
-                    let socket = (socket, counts_drops);
-                    udp::fallback::serve(socket, &responder, clock, shutdown, verbose).await;
-                }
-                Err(error) => tracing::error!(%error, "a UDP socket cannot be served"),
+            let socket = (socket, counts_drops);
+            let served = udp::fallback::serve(socket, &responder, clock, shutdown, verbose).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "a UDP socket cannot be served");
             }
         });
     }

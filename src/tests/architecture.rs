@@ -63,7 +63,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "swarm/index/memory",
     "swarm/map",
     "net/uring/kernel",
-    "net/udp/message",
+    "net/udp/options",
     "net/udp/batch",
     "doctor/clock/adjtimex",
 ];

@@ -134,12 +134,12 @@ mod tests {
     fn drops_of_a_socket_that_nobody_reads_are_told() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
-        assert_eq!(crate::net::udp::message::drops(&socket), 0);
+        assert_eq!(crate::net::udp::options::drops(&socket), 0);
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..5_000 {
             sender.send_to(&[0; 100], to).unwrap();
         }
-        assert!(crate::net::udp::message::drops(&socket) > 0);
+        assert!(crate::net::udp::options::drops(&socket) > 0);
     }
 
     proptest! {

@@ -1,115 +1,73 @@
-//! Datagrams as the kernel's calls want them, and the socket options that go with them.
+//! What is wanted of datagram sockets beyond what the standard library knows.
 
-#![allow(unsafe_code)] // message headers are pointers, and no safe crate has these options
+#![allow(unsafe_code)] // no safe crate has these options
 
 use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
-use super::address::{CONTROL_LEN, NAME_LEN};
-use crate::limits;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
-/// A reply on its way out.
-#[derive(Debug)]
-pub struct Reply {
-    /// The payload.
-    pub bytes: Vec<u8>,
-    /// Whom it goes to, as the kernel wrote the sender of the request.
-    name: [u8; NAME_LEN],
-    name_len: usize,
-    /// Which address it goes out from, as a control message; none when `control_len` is zero.
-    control: Aligned,
-    control_len: usize,
-}
-
-/// Control messages begin at a multiple of the machine's word.
-#[derive(Debug)]
-#[repr(C, align(8))]
-struct Aligned([u8; CONTROL_LEN]);
-
-impl Default for Reply {
-    fn default() -> Reply {
-        Reply {
-            bytes: Vec::with_capacity(limits::UDP_REPLY_V4_MAX),
-            name: [0; NAME_LEN],
-            name_len: 0,
-            control: Aligned([0; CONTROL_LEN]),
-            control_len: 0,
-        }
-    }
-}
-
-impl Reply {
-    /// Sends it back to `name`, from the address that `control` says was asked.
-    pub fn address(&mut self, name: &[u8], control: &[u8]) {
-        self.name_len = name.len().min(NAME_LEN);
-        self.name[..self.name_len].copy_from_slice(&name[..self.name_len]);
-        self.control_len = super::address::answer_from(control, &mut self.control.0);
-    }
-}
-
-/// A message header with its one part. It points at itself: it is filled where it lies.
-pub struct Message {
-    header: libc::msghdr,
-    part: libc::iovec,
-}
-
-// SAFETY: the pointers in it are followed by the kernel alone, and only after `of` or `room_for`
-// has been called where it lies then.
-unsafe impl Send for Message {}
-
-impl Default for Message {
-    fn default() -> Message {
-        let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        Message { header: empty_header(), part }
-    }
-}
-
-/// A header of nothing. Not every C library names all of its fields.
-pub fn empty_header() -> libc::msghdr {
-    // SAFETY: a header of zeros has null pointers and lengths of zero, which is a valid one.
-    unsafe { std::mem::zeroed() }
-}
-
-impl Message {
-    /// The header that sends `reply`. Valid until either is moved or changed.
-    pub fn of(&mut self, reply: &mut Reply) -> *const libc::msghdr {
-        self.part =
-            libc::iovec { iov_base: reply.bytes.as_mut_ptr().cast(), iov_len: reply.bytes.len() };
-        self.header.msg_iov = &raw mut self.part;
-        self.header.msg_iovlen = 1;
-        self.header.msg_name = reply.name.as_mut_ptr().cast();
-        self.header.msg_namelen = reply.name_len as _;
-        self.header.msg_control = match reply.control_len {
-            0 => std::ptr::null_mut(),
-            _ => reply.control.0.as_mut_ptr().cast(),
-        };
-        self.header.msg_controllen = reply.control_len as _;
-        &raw const self.header
-    }
-}
-
-/// Has the kernel say of each datagram which of this machine's addresses it was sent to.
+/// Sets up a socket that is bound, or about to be, to `local`.
 ///
 /// # Errors
-/// When the system does not know the option.
-pub fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
-    let (level, option) = if is_ipv4 {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO)
+/// When the system does not know an option (before Linux 3.15).
+pub fn set_up(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
+    if local.ip().is_unspecified() {
+        ask_for_destination(socket, local.is_ipv4())?;
+    }
+    ignore_path_mtu(socket, local.is_ipv4())
+}
+
+/// Has the kernel say of each datagram which of this machine's addresses it was sent to, so that
+/// the reply can leave from there.
+fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
+    if is_ipv4 {
+        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
     } else {
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
-    };
-    let on: libc::c_int = 1;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+    }
+}
+
+/// Has replies leave whatever anybody has told the kernel of how large a packet their path takes.
+/// Such tales can be forged, and then cost memory and fragments; that replies fit a path is upheld
+/// by their limits. Where a path takes less all the same, routers may cut IPv4 packets up.
+fn ignore_path_mtu(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
+    if is_ipv4 {
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
+    } else {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)
+    }
+}
+
+fn set(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: the option is an `int`, and the length is that of one.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
             level,
             option,
-            (&raw const on).cast(),
-            size_of_val(&on) as _,
+            (&raw const value).cast(),
+            size_of_val(&value) as _,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A socket whose requests can be waited for, on the runtime of the calling task. Requests alone:
+/// else each reply that leaves would be reported as room for another.
+///
+/// # Errors
+/// When the runtime cannot watch it.
+pub fn watched(socket: UdpSocket) -> io::Result<AsyncFd<UdpSocket>> {
+    // SAFETY: the socket owns its descriptor, and has the same one for as long as it lives.
+    unsafe { Ok(AsyncFd::register_with_interest(socket, Interest::READABLE)?) }
 }
 
 /// Datagrams that this socket has lost since it was opened, modulo 2³²: those that came while its

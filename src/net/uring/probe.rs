@@ -8,7 +8,6 @@ use io_uring::{Probe, opcode};
 
 use super::kernel::Ring;
 use crate::config::Rings;
-use crate::limits;
 
 /// Why io_uring cannot be used here. The text gives the reason and the cure.
 #[derive(Debug)]
@@ -23,13 +22,10 @@ pub struct Refused {
 /// [`Refused`] for the first thing that is not to be had; nothing is kept then.
 pub fn ring(sizes: &Rings, descriptors: &[RawFd]) -> Result<Ring, Refused> {
     let refused = |what| move |cause| Refused { what, cause };
-    let datagram_size = limits::UDP_REQUEST_MAX as u32;
-    let ring = Ring::new(sizes, datagram_size).map_err(refused("a ring"))?;
+    let ring = Ring::new(sizes).map_err(refused("a ring"))?;
     let mut probe = Probe::new();
     ring.uring().submitter().register_probe(&mut probe).map_err(refused("a list of operations"))?;
     let operations = [
-        opcode::RecvMsgMulti::CODE,
-        opcode::SendMsg::CODE,
         opcode::AcceptMulti::CODE,
         opcode::RecvMulti::CODE,
         opcode::Send::CODE,

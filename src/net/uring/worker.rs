@@ -18,8 +18,8 @@ use super::udp::Udp;
 use crate::clock::{Clock, Now};
 use crate::config::Rings;
 use crate::net::http::{Responder, Service};
-use crate::net::udp::fallback;
-use crate::net::worker::{DRAIN, Datagrams, Setting, Sockets, worker_thread};
+use crate::net::udp::answer::answer_rest;
+use crate::net::worker::{DRAIN, Setting, Sockets, worker_thread};
 use crate::stats::Counters;
 use crate::tracker::Worker;
 
@@ -27,8 +27,6 @@ use crate::tracker::Worker;
 const SLOW_TICK: Duration = Duration::from_secs(1);
 /// How long replies may take to leave at the end.
 const HOMEWARD: Duration = Duration::from_millis(500);
-/// Completions that are looked at ahead, of which every other one is of a datagram under load.
-const FORESEEN: usize = 128;
 const SLOW: usize = 0;
 const FAST: usize = 1;
 
@@ -145,7 +143,7 @@ fn run(index: usize, ring: Ring, start: Start) {
     let Engine { ring, mut responder, udp, .. } = engine;
     drop(ring); // it takes nothing from the sockets any more
     for socket in udp.into_sockets() {
-        fallback::answer_rest(&socket, responder.worker(), clock);
+        answer_rest(&socket, responder.worker(), clock);
     }
 }
 
@@ -167,16 +165,13 @@ impl Engine {
             listener.set_nonblocking(false)?;
             ports.push(Port::new(listener, file, service, tls));
         }
-        for (Datagrams { socket, .. }, _) in &udp {
-            socket.set_nonblocking(false)?;
-        }
         let kit = Kit::new(&config, connections, (jobs, mailbox.clone()));
         Ok(Engine {
             ring,
             mailbox,
             clock: shared.clock,
             responder: Responder::new(worker, config.trusted_proxies.into()),
-            udp: Udp::new(udp, config.rings.datagram_buffers.into(), config.verbose),
+            udp: Udp::new(udp, config.verbose),
             tcp: Tcp::new(ports, kit, keep_listening),
             is_ticking: [false; 2],
             ending: Ending::No,
@@ -188,31 +183,24 @@ impl Engine {
         self.ring.listen_for(self.mailbox.bell());
         loop {
             self.prepare();
-            self.ring.submit_and_wait()?;
+            self.ring.submit(!self.udp.is_ready())?;
             let elapsed = self.clock.elapsed();
             self.ring.reap(&mut completions);
-            let mut rest = completions.drain(..);
-            while !rest.as_slice().is_empty() {
-                let count = rest.as_slice().len().min(FORESEEN);
-                Udp::foresee(&rest.as_slice()[..count], &self.ring, &mut self.responder);
-                self.deal_with(rest.by_ref().take(count), elapsed);
-            }
-            drop(rest);
+            self.deal_with(completions.drain(..), elapsed);
             if self.go_on_ending(elapsed) {
                 return Ok(());
             }
         }
     }
 
-    /// Deals with what has completed, at a moment since the start.
+    /// Deals with what has completed, and with datagrams, at a moment since the start.
     fn deal_with(&mut self, completions: impl Iterator<Item = Completion>, elapsed: Duration) {
         let Engine { ring, responder, udp, tcp, is_ticking, mailbox, ending, .. } = self;
         let (now, is_ending) = (Now::from_secs(elapsed.as_secs() as u32), *ending != Ending::No);
         let mut tools = Tools { ring, responder, elapsed, now, is_ending };
         for completion in completions {
             match completion.token.kind {
-                Kind::Datagrams => udp.arrived(completion, &mut tools),
-                Kind::Reply => udp.replied(&completion, &mut tools),
+                Kind::Datagrams => udp.wake(File(completion.token.index), &mut tools),
                 Kind::Accept => tcp.accepted(completion, &mut tools),
                 Kind::Receive => tcp.received(completion, &mut tools),
                 Kind::Send => tcp.sent(&completion, &mut tools),
@@ -235,15 +223,15 @@ impl Engine {
                 Kind::Cancel => {}
             }
         }
+        if !matches!(ending, Ending::Home(_)) {
+            udp.answer(&mut tools);
+        }
     }
 
     /// Queues what is wanted whatever happened.
     fn prepare(&mut self) {
         if self.ending == Ending::No {
             self.tcp.resume(&mut self.ring);
-        }
-        if !matches!(self.ending, Ending::Home(_)) {
-            self.udp.resume(&mut self.ring);
         }
         let is_waiting = self.tcp.needs_ticks() || self.udp.is_paused();
         let needs_fast = is_waiting || self.ending != Ending::No;
@@ -270,7 +258,6 @@ impl Engine {
             // Who is not done by then is cut off.
             Ending::Drain(until) if tcp.is_done() || elapsed >= until => {
                 self.ending = Ending::Home(elapsed + HOMEWARD);
-                udp.stop(ring);
                 udp.is_done()
             }
             Ending::No | Ending::Drain(_) => false,

@@ -1,5 +1,5 @@
-//! io_uring with hardly any room: rings that overflow, buffers and places that run out. Nothing is
-//! lost, and nothing is answered twice.
+//! io_uring with hardly any room: rings that overflow, buffers that run out. Nothing is lost, and
+//! nothing is answered twice.
 
 use super::*;
 use crate::config::Rings;
@@ -8,19 +8,10 @@ use crate::config::Rings;
 fn tight() -> Vec<Rings> {
     let ample = Rings::default();
     let small_queues = Rings { submissions: 2, completions: 4, ..ample };
-    let tight = Rings {
-        datagram_buffers: 2,
-        replies: 1,
-        stream_buffers: 2,
-        stream_buffer_len: 64,
-        ..small_queues
-    };
     vec![
         small_queues,
-        Rings { datagram_buffers: 1, ..ample },
-        Rings { replies: 1, ..ample },
-        Rings { stream_buffers: 1, stream_buffer_len: 16, ..ample },
-        tight,
+        Rings { buffers: 1, buffer_len: 16, ..ample },
+        Rings { buffers: 2, buffer_len: 64, ..small_queues },
     ]
 }
 

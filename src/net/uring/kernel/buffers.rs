@@ -18,16 +18,8 @@ const PAGE: usize = 4096;
 /// back is lost to the ring, and harms nobody.
 #[derive(Debug)]
 pub struct Lease {
-    group: u16,
     buffer: u16,
     length: u32,
-}
-
-impl Lease {
-    /// The group of buffers it is of.
-    pub fn group(&self) -> u16 {
-        self.group
-    }
 }
 
 /// Memory of its own, zeroed.
@@ -52,9 +44,8 @@ impl Drop for Block {
     }
 }
 
-/// The buffers of one group.
+/// The buffers of a ring.
 pub struct Buffers {
-    group: u16,
     entries: Block,
     memory: Block,
     /// A power of two.
@@ -65,19 +56,22 @@ pub struct Buffers {
 }
 
 impl Buffers {
+    /// The number under which the kernel knows them.
+    pub const GROUP: u16 = 0;
+
     /// `count` buffers, a power of two, of `size` bytes each, all offered to `uring`.
     ///
     /// # Errors
     /// When the kernel takes no such ring, or has no memory for it.
-    pub fn register(uring: &IoUring, group: u16, count: u16, size: u32) -> io::Result<Buffers> {
+    pub fn register(uring: &IoUring, count: u16, size: u32) -> io::Result<Buffers> {
         assert!(count.is_power_of_two(), "the kernel finds an entry by masking");
         let entries = Block::new(usize::from(count) * size_of::<BufRingEntry>(), PAGE);
         let memory = Block::new(usize::from(count) * size as usize, 64);
-        let mut buffers = Buffers { group, entries, memory, count, size, tail: 0 };
+        let mut buffers = Buffers { entries, memory, count, size, tail: 0 };
         let address = buffers.entries.start.as_ptr() as u64;
         // SAFETY: the block has room for `count` entries, and `Ring` keeps it until the kernel
         // has done with the ring it belongs to.
-        unsafe { uring.submitter().register_buf_ring_with_flags(address, count, group, 0)? };
+        unsafe { uring.submitter().register_buf_ring_with_flags(address, count, Self::GROUP, 0)? };
         for buffer in 0..count {
             buffers.offer(buffer);
         }
@@ -87,22 +81,17 @@ impl Buffers {
     /// The lease on a buffer that a completion has named, with `length` bytes in it.
     ///
     /// # Safety
-    /// The completion is of this group and was not asked about before.
+    /// The completion is of an operation that was given these buffers, and was not asked about
+    /// before.
     pub unsafe fn lease(&self, buffer: u16, length: u32) -> Lease {
-        Lease { group: self.group, buffer, length: length.min(self.size) }
-    }
-
-    /// What was received.
-    pub fn bytes(&self, lease: &Lease) -> &[u8] {
-        // SAFETY: the buffer lies in the block, the kernel wrote or zeroed all of it, and while
-        // there is a lease on it the kernel does not touch it, and no one else can: `bytes_mut`
-        // borrows all buffers.
-        unsafe { std::slice::from_raw_parts(self.address(lease.buffer), lease.length as usize) }
+        Lease { buffer, length: length.min(self.size) }
     }
 
     /// What was received, to be decrypted in place.
     pub fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
-        // SAFETY: as in `bytes`, and nothing else is borrowed.
+        // SAFETY: the buffer lies in the block, the kernel wrote or zeroed all of it, and while
+        // there is a lease on it the kernel does not touch it, and no one else can, since all
+        // buffers are borrowed.
         unsafe { std::slice::from_raw_parts_mut(self.address(lease.buffer), lease.length as usize) }
     }
 

@@ -3,18 +3,16 @@
 //!
 //! - [`token`]: the name of an operation.
 //! - [`buffers`]: what the kernel fills.
-//! - [`replies`], [`parcels`]: what the kernel sends.
+//! - [`parcels`]: what the kernel sends.
 //! - [`ring`]: the operations.
 
 #![allow(unsafe_code)] // the kernel reads and writes memory by its address
 
 mod buffers;
 mod parcels;
-mod replies;
 mod ring;
 mod token;
 
-pub use buffers::Lease;
 pub use parcels::Parcel;
 pub use ring::{Completion, File, Ring};
 pub use token::{GENERATION_MAX, Kind, Token};

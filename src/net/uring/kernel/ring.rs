@@ -8,21 +8,14 @@ use std::time::{Duration, Instant};
 
 use io_uring::cqueue::{buffer_select, more};
 use io_uring::squeue::Entry;
-use io_uring::types::{CancelBuilder, Fd, Fixed, RecvMsgOut, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Fixed, Timespec};
 use io_uring::{IoUring, opcode};
 
 use super::buffers::{Buffers, Lease};
 use super::parcels::{Parcel, Parcels};
-use super::replies::{Replies, Slot};
 use super::token::{Kind, Token};
 use crate::config::Rings;
-use crate::net::udp::address::{CONTROL_LEN, NAME_LEN};
-use crate::net::udp::message::{Reply, empty_header};
 
-const DATAGRAMS: u16 = 0;
-const STREAMS: u16 = 1;
-/// What the kernel writes before a datagram: lengths and flags, name, control message.
-const BEFORE_PAYLOAD: usize = 16 + NAME_LEN + CONTROL_LEN;
 /// How long operations may take to come home when a ring is dropped.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -59,12 +52,8 @@ pub struct Ring {
 }
 
 struct Lent {
-    datagrams: Buffers,
-    streams: Buffers,
-    replies: Replies,
+    buffers: Buffers,
     parcels: Parcels,
-    /// What is wanted to be known of each datagram.
-    wanted: Box<libc::msghdr>,
     ticks: Box<[Timespec; 2]>,
 }
 
@@ -73,27 +62,15 @@ impl Ring {
     ///
     /// # Errors
     /// When the kernel refuses; the kind tells `probe` why.
-    pub fn new(sizes: &Rings, datagram_size: u32) -> io::Result<Ring> {
+    pub fn new(sizes: &Rings) -> io::Result<Ring> {
         let uring = IoUring::builder()
             .setup_cqsize(sizes.completions)
             .setup_coop_taskrun()
             .setup_single_issuer()
             .build(sizes.submissions)?;
-        let size = (BEFORE_PAYLOAD as u32 + datagram_size).next_multiple_of(64);
-        let datagrams = Buffers::register(&uring, DATAGRAMS, sizes.datagram_buffers, size)?;
-        let size = sizes.stream_buffer_len;
-        let streams = Buffers::register(&uring, STREAMS, sizes.stream_buffers, size)?;
-        let mut wanted = Box::new(empty_header());
-        wanted.msg_namelen = NAME_LEN as _;
-        wanted.msg_controllen = CONTROL_LEN as _;
-        let lent = Lent {
-            datagrams,
-            streams,
-            replies: Replies::new(sizes.replies),
-            parcels: Parcels::default(),
-            wanted,
-            ticks: Box::default(),
-        };
+        let Rings { buffers, buffer_len, .. } = *sizes;
+        let buffers = Buffers::register(&uring, buffers, buffer_len)?;
+        let lent = Lent { buffers, parcels: Parcels::default(), ticks: Box::default() };
         Ok(Ring {
             uring: ManuallyDrop::new(uring),
             backlog: VecDeque::new(),
@@ -118,11 +95,11 @@ impl Ring {
         self.uring.submitter().register_files(sockets)
     }
 
-    /// Hands over what was queued and waits until something has completed.
+    /// Hands over what was queued, if anything was, and `waits` until something has completed.
     ///
     /// # Errors
     /// When the ring is lost. A passing lack of memory or room is none: what completes makes room.
-    pub fn submit_and_wait(&mut self) -> io::Result<()> {
+    pub fn submit(&mut self, waits: bool) -> io::Result<()> {
         while let Some(entry) = self.backlog.pop_front() {
             // SAFETY: as in `push`, by which it came here.
             if unsafe { self.uring.submission().push(&entry) }.is_err() {
@@ -130,8 +107,14 @@ impl Ring {
                 break;
             }
         }
+        let queue = self.uring.submission();
+        let has_work = !queue.is_empty() || queue.cq_overflow();
+        drop(queue);
+        if !has_work && !waits {
+            return Ok(());
+        }
         // With a backlog there is more to hand over, which must not wait for a completion.
-        let want = usize::from(self.backlog.is_empty());
+        let want = usize::from(waits && self.backlog.is_empty());
         match self.uring.submit_and_wait(want) {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
@@ -160,52 +143,20 @@ impl Ring {
         }
     }
 
-    /// Receives datagrams of `file` until a completion says that it goes on no more.
-    pub fn receive_datagrams(&mut self, file: File) {
-        let operation =
-            opcode::RecvMsgMulti::new(Fixed(file.0), &raw const *self.lent.wanted, DATAGRAMS);
-        // SAFETY: the header and the buffers are in `lent`.
+    /// Completes once, as soon as `file` has datagrams to be received.
+    pub fn await_datagrams(&mut self, file: File) {
+        self.poll(file, libc::POLLIN);
+    }
+
+    /// Completes once, as soon as `file` has room for replies.
+    pub fn await_room(&mut self, file: File) {
+        self.poll(file, libc::POLLOUT);
+    }
+
+    fn poll(&mut self, file: File, events: libc::c_short) {
+        let operation = opcode::PollAdd::new(Fixed(file.0), u32::from(events.cast_unsigned()));
+        // SAFETY: no memory of ours is used.
         unsafe { self.push(operation.build(), Token::new(Kind::Datagrams, file.0)) }
-    }
-
-    /// Receives datagrams of `file` no more.
-    pub fn stop_datagrams(&mut self, file: File) {
-        self.cancel(Token::new(Kind::Datagrams, file.0));
-    }
-
-    /// A place for a reply to a datagram; `None` while the kernel has them all.
-    pub fn reply_slot(&mut self) -> Option<Slot> {
-        self.lent.replies.take()
-    }
-
-    /// Whether the kernel has all places for replies.
-    pub fn is_out_of_replies(&self) -> bool {
-        self.lent.replies.is_exhausted()
-    }
-
-    /// A datagram, and the place for its reply. `None` for one that is not to be made out.
-    pub fn datagram(&mut self, lease: &Lease, slot: &Slot) -> (Option<Datagram<'_>>, &mut Reply) {
-        let Lent { datagrams, replies, wanted, .. } = &mut *self.lent;
-        let parsed = RecvMsgOut::parse(datagrams.bytes(lease), wanted).ok();
-        (parsed.map(Datagram), replies.reply_mut(slot))
-    }
-
-    /// What was sent in a datagram: all behind the lengths, the name and the control message.
-    pub fn payload(&self, lease: &Lease) -> &[u8] {
-        self.lent.datagrams.bytes(lease).get(BEFORE_PAYLOAD..).unwrap_or_default()
-    }
-
-    /// Sends a reply out from `file`.
-    pub fn send_reply(&mut self, file: File, slot: Slot) {
-        let (number, header) = self.lent.replies.lend(slot);
-        let operation = opcode::SendMsg::new(Fixed(file.0), header);
-        // SAFETY: the header and all that it points at stay in `lent` until `reap` frees the place.
-        unsafe { self.push(operation.build(), Token::new(Kind::Reply, number)) }
-    }
-
-    /// Gives back a place whose reply is not to be sent.
-    pub fn give_back_slot(&mut self, slot: Slot) {
-        self.lent.replies.give_back(slot);
     }
 
     /// Accepts connections of `file` until a completion says that it goes on no more.
@@ -217,22 +168,19 @@ impl Ring {
 
     /// Receives from a connection until a completion says that it goes on no more.
     pub fn receive(&mut self, stream: BorrowedFd<'_>, token: Token) {
-        let operation = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), STREAMS);
+        let operation = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), Buffers::GROUP);
         // SAFETY: the buffers are in `lent`.
         unsafe { self.push(operation.build(), token) }
     }
 
     /// The bytes that a connection sent, which may be overwritten.
     pub fn received(&mut self, lease: &Lease) -> &mut [u8] {
-        self.lent.streams.bytes_mut(lease)
+        self.lent.buffers.bytes_mut(lease)
     }
 
     /// Lets the kernel fill a buffer again.
     pub fn give_back(&mut self, lease: Lease) {
-        match lease.group() {
-            DATAGRAMS => self.lent.datagrams.give_back(lease),
-            _ => self.lent.streams.give_back(lease),
-        }
+        self.lent.buffers.give_back(lease);
     }
 
     /// Sends what stands in `parcel` behind its first `skip` bytes. It is to be fetched with
@@ -338,40 +286,18 @@ impl Completion {
     fn take_possession(&mut self, flags: u32, lent: &mut Lent) {
         let length = *self.result.as_ref().unwrap_or(&0);
         match self.token.kind {
-            Kind::Datagrams | Kind::Receive => {
-                let is_datagram = self.token.kind == Kind::Datagrams;
-                let group = if is_datagram { &lent.datagrams } else { &lent.streams };
-                // SAFETY: each completion comes by here once, and operations of this kind are
-                // given this group.
-                self.lease = buffer_select(flags).map(|n| unsafe { group.lease(n, length) });
+            Kind::Receive => {
+                // SAFETY: each completion comes by here once, and operations of this kind alone
+                // are given the buffers.
+                let lease = |buffer| unsafe { lent.buffers.lease(buffer, length) };
+                self.lease = buffer_select(flags).map(lease);
             }
             Kind::Accept if self.result.is_ok() => {
                 // SAFETY: the kernel has just opened it for us, and nobody else knows of it.
                 self.accepted = Some(unsafe { OwnedFd::from_raw_fd(length.cast_signed()) });
             }
-            Kind::Reply => lent.replies.sent(self.token.index),
             Kind::Send => lent.parcels.sent(self.token.index),
-            Kind::Accept | Kind::Cancel | Kind::Tick | Kind::Bell => {}
+            Kind::Datagrams | Kind::Accept | Kind::Cancel | Kind::Tick | Kind::Bell => {}
         }
-    }
-}
-
-/// A datagram in a buffer of the ring.
-pub struct Datagram<'a>(RecvMsgOut<'a>);
-
-impl Datagram<'_> {
-    /// Its sender, as the kernel wrote it.
-    pub fn name(&self) -> &[u8] {
-        self.0.name_data()
-    }
-
-    /// The control messages that came with it.
-    pub fn control(&self) -> &[u8] {
-        self.0.control_data()
-    }
-
-    /// What was sent.
-    pub fn payload(&self) -> &[u8] {
-        self.0.payload_data()
     }
 }

@@ -8,10 +8,8 @@
 /// What kind of operation a completion belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Datagrams of one socket, again and again.
+    /// Datagrams of one socket are to be received, or there is room for replies.
     Datagrams,
-    /// One reply of a datagram socket; `index` is its slot.
-    Reply,
     /// Connections of one listening socket, again and again.
     Accept,
     /// Bytes of one connection, again and again.
@@ -26,9 +24,8 @@ pub enum Kind {
     Bell,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 7] = [
     Kind::Datagrams,
-    Kind::Reply,
     Kind::Accept,
     Kind::Receive,
     Kind::Send,
@@ -37,13 +34,13 @@ const KINDS: [Kind; 8] = [
     Kind::Bell,
 ];
 
-/// Names an operation: its kind, the socket, slot or connection it is about, and for connections
+/// Names an operation: its kind, the socket or connection it is about, and for connections
 /// the generation of their place, so that no late completion meets the next one there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The kind.
     pub kind: Kind,
-    /// Which of the sockets, slots or connections.
+    /// Which of the sockets or connections.
     pub index: u32,
     /// 24 bits; zero where places are not used again.
     pub generation: u32,
