@@ -4,13 +4,17 @@
 #
 # usage: scripts/bench.sh [ROUNDS [SECONDS]]
 #
-# Tracker and load have a core each. All contenders of a table take turns, and each figure is the
-# median of the rounds, since what else a machine does changes from one minute to the next: only
-# ratios within one run mean anything.
+# SECONDS is a multiple of five, in which aquatic's load tester counts.
+#
+# Tracker and load have a core each. All contenders of a table take turns, each round in another
+# order, and each figure is the median of the rounds. What else a machine does changes from one
+# minute to the next, so only ratios mean anything: each is the median of those of the rounds, and
+# the quarters of them below and above are told too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-5}
 seconds=${2:-5}
+((seconds % 5 == 0)) || { echo "$0: SECONDS is a multiple of five, not $seconds" >&2; exit 2; }
 port=17969
 peers=${XDG_CACHE_HOME:-$HOME/.cache}/wildkat/peers
 
@@ -83,7 +87,15 @@ processor() { awk -v tick="$(getconf CLK_TCK)" '{ printf "%d", ($14 + $15) * 100
 
 note() { echo "$2" >>"$work/$1"; }
 median() { sort -g "$work/$1" | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.2f", a / b }'; }
+# ratio A B: the median of A ÷ B in each round, and its quartiles.
+ratio() {
+  paste -d' ' "$work/$1" "$work/$2" | awk '{ print $1 / $2 }' | sort -g | awk '
+    { v[NR] = $1 }
+    function at(share, place) { place = 1 + (NR - 1) * share; low = int(place); return v[low] + (place - low) * (v[low < NR ? low + 1 : low] - v[low]) }
+    END { printf "%.2f | %.2f to %.2f", at(0.5), at(0.25), at(0.75) }'
+}
+# turned N WORD...: the words, from the one at place N on.
+turned() { local by=$(($1 % ($# - 1))); shift; echo "${@:by + 1}" "${@:1:by}"; }
 field() { tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
 udp_contender() {
@@ -144,8 +156,8 @@ udp=(uring epoll aquatic floor-mmsg floor-uring)
 http=(keep-uring keep-epoll keep-floor close-uring close-epoll close-floor https-keep-uring https-keep-epoll)
 for ((round = 1; round <= rounds; round++)); do
   echo "round $round of $rounds" >&2
-  for name in "${udp[@]}"; do udp_round "$name"; done
-  for name in "${http[@]}"; do http_round "$name"; done
+  for name in $(turned "$round" "${udp[@]}"); do udp_round "$name"; done
+  for name in $(turned "$round" "${http[@]}"); do http_round "$name"; done
   for kind in rsa ec; do for how in new resumed; do tls_round $kind $how; done; done
 done
 
@@ -173,8 +185,8 @@ for kind in rsa ec; do for how in new resumed; do
 done; done
 cat <<END
 
-| ratio | measured | bar |
-|---|---|---|
+| ratio | median | half of the rounds | bar |
+|---|---|---|---|
 | UDP responses/s, io_uring ÷ aquatic_udp | $(ratio uring.rate aquatic.rate) | ≥ 1.15 |
 | UDP responses/s, io_uring ÷ floor of recvmmsg and sendmmsg | $(ratio uring.rate floor-mmsg.rate) | ≥ 0.95 |
 | UDP responses/s, epoll ÷ io_uring | $(ratio epoll.rate uring.rate) | ≥ 0.60 |
