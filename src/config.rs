@@ -135,6 +135,9 @@ pub struct Net {
     pub hosts: Vec<IpAddr>,
     /// Port of BEP 15; `None` is off, 0 any free port. Default 6969.
     pub udp_port: Option<u16>,
+    /// Whether replies over UDP and IPv4 may be larger than [`limits::UDP_PACKET_WHOLE`], and so
+    /// may have to be cut up on their way. Default false: the default number of peers is not.
+    pub udp_may_fragment: bool,
     /// Port of HTTP. Default 6969.
     pub http_port: Option<u16>,
     /// Port of HTTPS. Default off.
@@ -172,6 +175,7 @@ impl Default for Net {
         Net {
             hosts: vec![IpAddr::from([0, 0, 0, 0])],
             udp_port: Some(6969),
+            udp_may_fragment: false,
             http_port: Some(6969),
             https_port: None,
             tls: None,

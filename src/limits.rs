@@ -21,6 +21,12 @@ pub const UDP_REPLY_V6_MAX: usize = 1_232;
 pub const UDP_PEERS_V4_MAX: usize = (UDP_REPLY_V4_MAX - udp::ANNOUNCE_REPLY_LEN) / PEER_V4_LEN;
 /// IPv6 peers that fit a UDP reply: (1,232 − 20) ÷ 18 = 67.
 pub const UDP_PEERS_V6_MAX: usize = (UDP_REPLY_V6_MAX - udp::ANNOUNCE_REPLY_LEN) / PEER_V6_LEN;
+/// Largest IP packet that every path takes in one piece: what IPv6 asks of all networks (RFC 8200,
+/// 5), and those of IPv4 are the same ones.
+pub const UDP_PACKET_WHOLE: usize = 1_280;
+/// IPv4 peers in a reply that fits such a packet: (1,280 − 28 − 20) ÷ 6 = 205.
+pub const UDP_PEERS_V4_WHOLE: usize =
+    (UDP_PACKET_WHOLE - 28 - udp::ANNOUNCE_REPLY_LEN) / PEER_V4_LEN;
 /// Info hashes that a UDP scrape may ask for: what BEP 15 names as about the most one packet
 /// carries, 74; the request is 16 + 74 × 20 = 1,496 bytes, the reply 8 + 74 × 12 = 896.
 pub const UDP_SCRAPE_HASHES_MAX: usize = 74;
@@ -36,6 +42,7 @@ const _: () = assert!(
 const _: () =
     assert!(udp::HEADER_LEN + UDP_SCRAPE_HASHES_MAX * udp::INFO_HASH_LEN <= UDP_REQUEST_MAX);
 const _: () = assert!(UDP_PEERS_V4_MAX == 238 && UDP_PEERS_V6_MAX == 67);
+const _: () = assert!(UDP_PEERS_V4_WHOLE == 205);
 
 /// Longest HTTP request line, in bytes; a longer one gets 414.
 pub const HTTP_REQUEST_LINE_MAX: usize = 12 * 1024;

@@ -333,6 +333,7 @@ impl ServeArguments {
         Ok(config::Net {
             hosts: self.hosts()?,
             udp_port: on(self.udp_port),
+            udp_may_fragment: self.max_peers > limits::UDP_PEERS_V4_WHOLE,
             http_port: on(self.http_port),
             https_port: on(self.https_port),
             self_signed: self.makes_own_pair().then(|| own_names(domain)),

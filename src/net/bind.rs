@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::inherit::Inherited;
-use super::udp::options;
+use super::udp::options::ask_for_destination;
 use crate::limits;
 
 /// How long a port in use is asked for again: the sockets that a ring holds are closed a moment
@@ -172,7 +172,10 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     if kind == Type::DGRAM {
         // The kernel takes what it can get; a smaller buffer only loses more in a burst.
         let _ = socket.set_recv_buffer_size(limits::UDP_RECEIVE_BUFFER);
-        options::set_up(&socket, address)?;
+        if address.ip().is_unspecified() {
+            // So that a reply can leave from the address that was asked.
+            ask_for_destination(&socket, address.is_ipv4())?;
+        }
     } else {
         socket.set_tcp_nodelay(true)?; // for all it accepts: a reply is one write
     }

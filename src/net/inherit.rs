@@ -14,7 +14,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 
 use super::bind::Bound;
-use super::udp::options;
+use super::udp::options::ask_for_destination;
 
 /// Sockets that were handed over and are not taken yet.
 #[derive(Debug, Default)]
@@ -65,7 +65,10 @@ impl Inherited {
         let taken = take(&mut self.udp, port);
         for (address, socket) in &taken {
             socket.set_nonblocking(true)?;
-            options::set_up(socket, *address)?;
+            if address.ip().is_unspecified() {
+                // So that a reply can leave from the address that was asked.
+                ask_for_destination(socket, address.is_ipv4())?;
+            }
         }
         shared_out(taken, workers, UdpSocket::try_clone)
     }

@@ -17,6 +17,7 @@ use super::connections::Connections;
 use super::epoll;
 use super::full_scrape::FullScrapes;
 use super::inherit::Inherited;
+use super::udp::options::ignore_path_mtu;
 use super::uring::aide::{self, Mailbox};
 use super::uring::probe::Refused;
 use super::uring::worker::{self, Pending, Start};
@@ -189,13 +190,17 @@ impl DataPlane {
         fn one_of_each<S>(ports: &mut [Bound<S>]) -> Vec<S> {
             ports.iter_mut().filter_map(|bound| bound.sockets.pop()).collect()
         }
-        let datagrams = |socket: UdpSocket| {
+        let may_fragment = self.config.udp_may_fragment;
+        let datagrams = |bound: &mut Bound<UdpSocket>| {
+            let socket = bound.sockets.pop()?;
+            let is_ipv4 = bound.address.is_ipv4();
+            ignore_path_mtu(&socket, is_ipv4, is_ipv4 && may_fragment);
             // Where the kernel tells no cookie, drops are rather counted twice than never.
             let counts_drops = socket_cookie(&socket).map_or(true, |cookie| counted.insert(cookie));
-            Datagrams { socket, counts_drops }
+            Some(Datagrams { socket, counts_drops })
         };
         Sockets {
-            udp: one_of_each(&mut self.udp).into_iter().map(datagrams).collect(),
+            udp: self.udp.iter_mut().filter_map(datagrams).collect(),
             http: one_of_each(&mut self.http),
             https: one_of_each(&mut self.https),
         }

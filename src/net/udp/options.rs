@@ -3,26 +3,18 @@
 #![allow(unsafe_code)] // no safe crate has these options
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Sets up a socket that is bound, or about to be, to `local`.
-///
-/// # Errors
-/// When the system does not know an option (before Linux 3.15).
-pub fn set_up(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
-    if local.ip().is_unspecified() {
-        ask_for_destination(socket, local.is_ipv4())?;
-    }
-    ignore_path_mtu(socket, local.is_ipv4())
-}
-
 /// Has the kernel say of each datagram which of this machine's addresses it was sent to, so that
 /// the reply can leave from there.
-fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
+///
+/// # Errors
+/// When the system does not know the option.
+pub fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
     if is_ipv4 {
         set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
     } else {
@@ -30,15 +22,20 @@ fn ask_for_destination(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
     }
 }
 
-/// Has replies leave whatever anybody has told the kernel of how large a packet their path takes.
-/// Such tales can be forged, and then cost memory and fragments; that replies fit a path is upheld
-/// by their limits. Where a path takes less all the same, routers may cut IPv4 packets up.
-fn ignore_path_mtu(socket: &impl AsFd, is_ipv4: bool) -> io::Result<()> {
-    if is_ipv4 {
-        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
+/// Has replies leave at their size, whatever the kernel was told of how much their path takes.
+/// What it is told of that can be forged, and costs it memory and then fragments. Replies that fit
+/// [`UDP_PACKET_WHOLE`](crate::limits::UDP_PACKET_WHOLE) are marked never to be cut up, which
+/// spares the kernel a number for each; where there are larger ones, routers `may_fragment` them.
+/// Where the option is unknown, all is as usual.
+pub fn ignore_path_mtu(socket: &impl AsFd, is_ipv4: bool, may_fragment: bool) {
+    let (level, option) = if is_ipv4 {
+        (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER)
     } else {
-        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)
-    }
+        (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER)
+    };
+    // IPv6 names the two by the same numbers.
+    let value = if may_fragment { libc::IP_PMTUDISC_OMIT } else { libc::IP_PMTUDISC_PROBE };
+    let _ = set(socket, level, option, value);
 }
 
 fn set(
