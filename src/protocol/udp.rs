@@ -78,15 +78,31 @@ pub enum Request<'a> {
     },
 }
 
-/// The info hashes that a packet names, if it is a request at all; a guess, before it is decoded.
-pub fn info_hashes(packet: &[u8]) -> &[[u8; INFO_HASH_LEN]] {
-    let Some((head, rest)) = packet.split_first_chunk::<HEADER_LEN>() else { return &[] };
-    let named = match u32_at(head, 8) {
-        ACTION_ANNOUNCE => rest.get(..INFO_HASH_LEN),
-        ACTION_SCRAPE => Some(rest),
-        _ => None,
-    };
-    named.unwrap_or_default().as_chunks().0
+/// What a packet will ask for; a guess, before it is decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outlook<'a> {
+    /// The info hashes that it names.
+    pub info_hashes: &'a [[u8; INFO_HASH_LEN]],
+    /// The port of the peer, in an announce.
+    pub port: Option<u16>,
+}
+
+impl<'a> Outlook<'a> {
+    /// That of `packet`; of nothing when it is no announce or scrape.
+    pub fn of(packet: &'a [u8]) -> Outlook<'a> {
+        let Some((head, rest)) = packet.split_first_chunk::<HEADER_LEN>() else {
+            return Outlook::default();
+        };
+        let (named, port) = match u32_at(head, 8) {
+            ACTION_ANNOUNCE => {
+                let port = rest.get(96 - HEADER_LEN..).and_then(|rest| rest.first_chunk());
+                (rest.get(..INFO_HASH_LEN), port.map(|port| u16::from_be_bytes(*port)))
+            }
+            ACTION_SCRAPE => (Some(rest), None),
+            _ => (None, None),
+        };
+        Outlook { info_hashes: named.unwrap_or_default().as_chunks().0, port }
+    }
 }
 
 /// Why a packet is not a request, and so what may be done about it.

@@ -1,11 +1,11 @@
 //! Which peers an announcer is given: a uniform sample of those of use to it, for about the price
 //! of reading them, however large the swarm.
 //!
-//! Small tables are read whole, and what is usable is dealt out in a random stride from a random
-//! one on. Of a larger one a few slots here and there are
-//! looked at: a walk goes from a random slot on in a random stride that has no common divisor with
-//! their number, so that it meets each once, and ends when the reply is full. Slots are assigned by
-//! a keyed hash, so it is all the same which of them follow each other.
+//! Small tables are read whole. Of a larger one, lines of memory are read in a random order, of
+//! eight slots each, until they hold as many usable peers as are wanted. Slots are assigned by a
+//! keyed hash, so it is all the same which of them share a line. Either way, what was found is
+//! dealt out in a random stride from a random one on. Lines are always read whole: were a peer of a
+//! crowded one passed over because the others filled the reply, it would be given less often.
 //!
 //! Where leechers are wanted and rare, the walk goes over units of many slots instead, and looks at
 //! those that are marked. A peer in a crowded unit has to share its chance, by up to one part in
@@ -16,33 +16,25 @@ use std::net::SocketAddr;
 
 use super::map::grow::{Context, View};
 use super::map::memory::Table;
+use super::map::shape::{LINE_SLOTS, WHOLE_SLOTS_MAX};
 use super::reach::is_public;
-use super::word::{Ages, IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
+use super::word::{self, IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
 use crate::clock::Now;
 use crate::protocol::announce::{Peers, Role, compact_v4, compact_v6};
 use crate::protocol::ids::PeerId;
 
-/// Tables of up to so many slots are read whole.
-const WHOLE_SLOTS_MAX: usize = 1_024;
-/// Most are this small, and need little room to be read in.
-const FEW_SLOTS_MAX: usize = 64;
-/// Strides for dealing out what a table holds that was read whole: primes above the number of its
-/// slots, and so without a common divisor with whatever number of peers are usable.
-const STRIDES: [u32; 64] = primes_above(WHOLE_SLOTS_MAX as u32);
-/// Most slots, or units of slots, that a walk visits. It takes so many only among peers that have
+/// Most lines, or units of slots, that a walk visits. It takes so many only among peers that have
 /// expired and were not swept yet, or for leechers rarer than one in a segment.
 const VISITS_MAX: usize = 65_536;
-/// Slots that are asked from memory while as many before them are judged, so that the processor
-/// waits for all of them at once and not for one after the other.
-const AHEAD: usize = 32;
-/// In tables too large for a processor's nearer caches, so many neighbouring slots are looked at
-/// for one wait, if so many peers are wanted that a neighbour's company costs about a hundredth of
-/// one's chance.
-const CLUSTER: usize = 4;
-/// See [`CLUSTER`].
-const CLUSTERED_SLOTS_MIN: usize = 65_536;
-/// See [`CLUSTER`].
-const CLUSTERED_ROOM_MIN: usize = 40;
+/// Lines that are asked from memory ahead of those that are read.
+const AHEAD: usize = 8;
+/// Peers that are dealt out at once, at most, and so many more as a line may hold.
+const HAND_MAX: usize = WHOLE_SLOTS_MAX + LINE_SLOTS;
+/// Peers from whom some are dealt at least, if there are as many. Fewer would tell a crowded line.
+const HAND_MIN: usize = 32;
+/// Strides for dealing out: primes above the number of peers, and so without a common divisor with
+/// whatever number there are.
+const STRIDES: [u32; 64] = primes_above(HAND_MAX as u32);
 /// Slots for one leecher, from which on they are found by their marks.
 const RARE: usize = 8;
 /// Leechers that a walk finds at least, if there are as many, before it draws from them.
@@ -87,53 +79,121 @@ impl Found {
     }
 }
 
-/// The slots that a walk meets, cluster by cluster.
-struct Steps {
-    cluster: usize,
-    units: usize,
-    stride: usize,
-    at: usize,
-    /// Which slot of each cluster comes first.
-    turn: usize,
+/// The numbers below another in a random order, each once; the first [`VISITS_MAX`] of them.
+///
+/// A permutation of as many as the next power of two, of which those that are too large are passed
+/// over: what goes through it is multiplied and folded twice, which can each be undone. A stride
+/// would take fewer steps, but there are too few of them: a line behind crowded ones by most
+/// strides would be met less often by one part in fifty.
+#[derive(Clone)]
+struct Shuffle {
+    below: usize,
+    mask: usize,
+    fold: u32,
+    factors: [usize; 2],
+    offset: usize,
+    next: usize,
+    left: usize,
 }
 
-impl Steps {
-    /// The next slots, on their way from memory.
-    fn next<const LANES: usize>(&mut self, table: &Table<'_, LANES>) -> [usize; AHEAD] {
-        let mut slots = [0; AHEAD];
-        for unit in slots.chunks_mut(self.cluster) {
-            for (next, slot) in unit.iter_mut().enumerate() {
-                *slot = self.cluster * self.at + (next + self.turn) % self.cluster;
-            }
-            table.prefetch(self.cluster * self.at, self.cluster);
-            self.at += self.stride;
-            self.at -= if self.at >= self.units { self.units } else { 0 };
+impl Shuffle {
+    fn new(below: usize, rng: &mut fastrand::Rng) -> Shuffle {
+        let size = below.next_power_of_two();
+        let (chance, offset) = (rng.u64(..), rng.u64(..) as usize);
+        Shuffle {
+            below,
+            mask: size - 1,
+            fold: size.ilog2().div_ceil(2),
+            factors: [chance as u32 as usize | 1, (chance >> 32) as usize | 1],
+            offset,
+            next: 0,
+            left: below.min(VISITS_MAX),
         }
-        slots
     }
 }
 
-/// The test of a word, made once an announce so that none of its parts is a branch: half of the
-/// words fail, and not in an order that a processor could foresee.
+impl Iterator for Shuffle {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        loop {
+            let mut number = self.next.wrapping_add(self.offset) & self.mask;
+            self.next += 1;
+            for factor in self.factors {
+                number = number.wrapping_mul(factor) & self.mask;
+                number ^= number >> self.fold;
+            }
+            if number < self.below {
+                return Some(number);
+            }
+        }
+    }
+}
+
+/// The lines of a table by their first slots, in a random order.
+fn lines<const LANES: usize>(
+    table: &Table<'_, LANES>,
+    rng: &mut fastrand::Rng,
+) -> impl Iterator<Item = usize> + Clone + use<LANES> {
+    Shuffle::new(table.shape().total() / LINE_SLOTS, rng).map(|line| line * LINE_SLOTS)
+}
+
+/// Asks for the state words that [`Taker::choose`] reads first of a table, with the same chance.
+pub fn prefetch<const LANES: usize>(table: &Table<'_, LANES>, mut rng: fastrand::Rng) {
+    let total = table.shape().total();
+    if total <= WHOLE_SLOTS_MAX {
+        table.prefetch(0, total);
+    } else {
+        lines(table, &mut rng).take(AHEAD).for_each(|slot| table.prefetch(slot, LINE_SLOTS));
+    }
+}
+
+/// Usable peers by their slots, as far as they were found.
+struct Hand {
+    slots: [u32; HAND_MAX],
+    count: usize,
+}
+
+impl Hand {
+    fn new() -> Hand {
+        Hand { slots: [0; HAND_MAX], count: 0 }
+    }
+
+    /// Takes those up who are of use among some slots: no more than a line's, or a small table's.
+    fn pick<const LANES: usize>(
+        &mut self,
+        table: &Table<'_, LANES>,
+        slots: std::ops::Range<usize>,
+        filter: &Filter,
+    ) {
+        let mut count = self.count;
+        for slot in slots {
+            self.slots[count] = slot as u32; // overwritten by the next unless it counts
+            count += usize::from(filter.passes::<LANES>(table.state(slot)));
+        }
+        self.count = count;
+    }
+}
+
+/// The test of a word, made once an announce so that none of its parts is a branch.
 struct Filter {
-    ages: Ages,
-    states: u8,
+    usable: word::Filter,
     own_bits: u64,
 }
 
 impl Filter {
     /// Whether the word alone lets the peer be of use. What its lanes say is asked later.
     fn passes<const LANES: usize>(&self, word: Word) -> bool {
-        let is_other = LANES > 0 || !word.has_bits(self.own_bits);
-        self.ages.is_young(word.tick()) & word.is_among(self.states) & is_other
+        self.usable.passes(word) & (LANES > 0 || !word.has_bits(self.own_bits))
     }
 }
 
 impl Taker<'_> {
     fn filter(&self) -> Filter {
+        let states = if self.wants_leechers() { Word::LEECHERS } else { Word::LIVE };
         Filter {
-            ages: self.ticks.ages(self.now),
-            states: if self.wants_leechers() { Word::LEECHERS } else { Word::LIVE },
+            usable: self.ticks.ages(self.now).filter(states),
             own_bits: self.own_key.map_or(0, |own| own.bits), // no word with a key has these zeros
         }
     }
@@ -141,14 +201,20 @@ impl Taker<'_> {
     /// Puts a uniform sample of the usable peers into the list, as far as there is room.
     pub fn choose<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
         if self.is_full() {
-        } else if view.old.is_none() && view.main.shape().total() <= FEW_SLOTS_MAX {
-            self.deal::<LANES, FEW_SLOTS_MAX>(&view.main);
-        } else if view.old.is_none() && view.main.shape().total() <= WHOLE_SLOTS_MAX {
-            self.deal::<LANES, WHOLE_SLOTS_MAX>(&view.main);
-        } else if let Some(unit) = self.rare_unit(view) {
+            return;
+        }
+        let total = view.main.shape().total();
+        if total <= WHOLE_SLOTS_MAX && view.old.is_none() {
+            return self.read_whole(&view.main);
+        }
+        // Before any other use of chance, so that `prefetch` sees the same.
+        let lines = lines(&view.main, self.rng);
+        if let Some(unit) = self.rare_unit(view) {
             self.walk_marks(cx, view, unit);
+        } else if view.old.is_some() {
+            self.walk_two(cx, view, lines);
         } else {
-            self.walk(cx, view);
+            self.walk(&view.main, lines);
         }
     }
 
@@ -161,16 +227,42 @@ impl Taker<'_> {
         self.role != Role::Leecher
     }
 
-    /// Reads a table of up to `SLOTS` slots whole, and deals out what is usable. All start with the
-    /// same chance, so each is given as often as the next.
-    fn deal<const LANES: usize, const SLOTS: usize>(&mut self, table: &Table<'_, LANES>) {
+    fn read_whole<const LANES: usize>(&mut self, table: &Table<'_, LANES>) {
+        let mut hand = Hand::new();
+        hand.pick(table, 0..table.shape().total(), &self.filter());
+        self.deal(table, &mut hand);
+    }
+
+    /// Reads lines until enough was found, and deals; and again where it was not enough after all.
+    fn walk<const LANES: usize>(
+        &mut self,
+        table: &Table<'_, LANES>,
+        mut lines: impl Iterator<Item = usize> + Clone,
+    ) {
         let filter = self.filter();
-        let mut usable = [0_u16; SLOTS];
-        let mut count = 0;
-        for slot in 0..table.shape().total() {
-            usable[count] = slot as u16; // overwritten by the next unless it counts
-            count += usize::from(filter.passes::<LANES>(table.state(slot)));
+        let mut ahead = lines.clone();
+        ahead.by_ref().take(AHEAD).for_each(|slot| table.prefetch(slot, LINE_SLOTS));
+        let mut hand = Hand::new();
+        let mut are_left = true;
+        while are_left && !self.is_full() {
+            let room = self.peers_max - self.peers.len();
+            let enough = room.clamp(HAND_MIN, HAND_MAX - LINE_SLOTS);
+            while hand.count < enough && are_left {
+                if let Some(slot) = ahead.next() {
+                    table.prefetch(slot, LINE_SLOTS);
+                }
+                match lines.next() {
+                    Some(slot) => hand.pick(table, slot..slot + LINE_SLOTS, &filter),
+                    None => are_left = false,
+                }
+            }
+            self.deal(table, &mut hand);
         }
+    }
+
+    /// Puts peers of a hand into the list. All begin with the same chance.
+    fn deal<const LANES: usize>(&mut self, table: &Table<'_, LANES>, hand: &mut Hand) {
+        let count = std::mem::take(&mut hand.count);
         if count == 0 {
             return;
         }
@@ -180,7 +272,7 @@ impl Taker<'_> {
             let next = at + stride;
             Some(if next < count { next } else { next - count })
         });
-        let slots = order.map(|at| usize::from(usable[at])).take(count);
+        let slots = order.map(|at| hand.slots[at] as usize).take(count);
         if self.reads_lanes::<LANES>() {
             let room = self.peers_max - self.peers.len();
             slots.clone().take(room).for_each(|slot| table.prefetch_lanes(slot));
@@ -200,64 +292,21 @@ impl Taker<'_> {
         LANES > 0 || self.own_id.is_some() || self.with_ids
     }
 
-    /// Looks at single slots, or at clusters of them. All are equally likely to be met, and so is
-    /// what stands in them.
-    fn walk<const LANES: usize>(&mut self, cx: Context<'_, '_>, view: &View<'_, LANES>) {
-        let total = view.main.shape().total();
-        let room = self.peers_max - self.peers.len();
-        let is_clustered = total >= CLUSTERED_SLOTS_MIN && room >= CLUSTERED_ROOM_MIN;
-        let cluster = if is_clustered { CLUSTER } else { 1 };
-        let units = total / cluster;
-        let mut steps = Steps {
-            cluster,
-            units,
-            stride: self.stride(units),
-            at: self.rng.usize(..units),
-            turn: self.rng.usize(..cluster),
-        };
-        let filter = self.filter();
-        let mut ahead = steps.next(&view.main);
-        for _ in 0..total.min(VISITS_MAX).div_ceil(AHEAD) {
-            let slots = ahead;
-            ahead = steps.next(&view.main);
-            self.visit(cx, view, &filter, &slots);
-            if self.is_full() {
-                return;
-            }
-        }
-    }
-
-    fn visit<const LANES: usize>(
+    /// Looks at the lines of a table that is being filled from another.
+    fn walk_two<const LANES: usize>(
         &mut self,
         cx: Context<'_, '_>,
         view: &View<'_, LANES>,
-        filter: &Filter,
-        slots: &[usize],
+        lines: impl Iterator<Item = usize>,
     ) {
-        if view.old.is_some() {
-            let mut found = Found::new(FOUND_MIN);
-            for slot in slots {
-                self.look(cx, view, *slot, 1, &mut found);
-            }
-            return self.empty(&mut found, view);
-        }
-        let mut words = [Word::EMPTY; AHEAD];
-        for (word, slot) in words.iter_mut().zip(slots) {
-            *word = view.main.state(*slot);
-        }
-        let mut passed = (words.iter().enumerate())
-            .fold(0_u32, |bits, (at, word)| bits | u32::from(filter.passes::<LANES>(*word)) << at);
-        if self.reads_lanes::<LANES>() {
-            let passed = slots.iter().enumerate().filter(|(at, _)| passed >> at & 1 != 0);
-            passed.for_each(|(_, slot)| view.main.prefetch_lanes(*slot));
-        }
-        while passed != 0 && !self.is_full() {
-            let at = passed.trailing_zeros() as usize;
-            passed &= passed - 1;
-            if self.is_wanted(&view.main, slots[at]) {
-                self.push(&view.main, slots[at], words[at]);
+        let mut found = Found::new(FOUND_MIN);
+        for slot in lines {
+            self.look(cx, view, slot, LINE_SLOTS, &mut found);
+            if self.is_done(&mut found, view) {
+                break;
             }
         }
+        self.empty(&mut found, view);
     }
 
     /// Looks at marked slots, unit by unit.
@@ -268,16 +317,12 @@ impl Taker<'_> {
         unit: usize,
     ) {
         let units = view.main.shape().total() / unit;
-        let stride = self.stride(units);
-        let mut at = self.rng.usize(..units);
         let mut found = Found::new(FOUND_MIN);
-        for _ in 0..units.min(VISITS_MAX) {
-            self.look(cx, view, at * unit, unit, &mut found);
+        for place in Shuffle::new(units, self.rng) {
+            self.look(cx, view, place * unit, unit, &mut found);
             if self.is_done(&mut found, view) {
                 break;
             }
-            at += stride;
-            at -= if at >= units { units } else { 0 };
         }
         self.empty(&mut found, view);
     }
@@ -305,24 +350,13 @@ impl Taker<'_> {
         found.count = 0;
     }
 
-    /// A stride below `units` that has no common divisor with it, which is a number below 8 times a
-    /// power of two ([`Shape`](super::map::shape::Shape)).
-    fn stride(&mut self, units: usize) -> usize {
-        loop {
-            let stride = self.rng.usize(..units) | 1;
-            if stride < units && [3, 5, 7].iter().all(|prime| !stride.is_multiple_of(*prime)) {
-                return stride;
-            }
-        }
-    }
-
     /// Slots that hold half a leecher on average, from the marks of a random segment, where only
     /// leechers are wanted and they are rare.
     fn rare_unit<const LANES: usize>(&mut self, view: &View<'_, LANES>) -> Option<usize> {
-        if !self.wants_leechers() {
+        let shape = view.main.shape();
+        if !self.wants_leechers() || shape.segments == 1 {
             return None;
         }
-        let shape = view.main.shape();
         let segment = self.rng.usize(..shape.segments);
         let (table, segment) = match &view.old {
             Some(old) if !view.main.is_ready(segment) => {

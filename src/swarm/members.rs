@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::map::PeerMap;
@@ -44,6 +45,11 @@ pub enum Family {
 }
 
 impl Family {
+    /// That of a peer.
+    pub const fn of(peer: SocketAddr) -> Family {
+        if peer.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
     const fn shift(self) -> u32 {
         match self {
             Family::V4 => 0,
@@ -81,10 +87,12 @@ impl Members {
         &self.v6
     }
 
-    /// Asks for the beginnings of its tables, so that they are near when they are read.
-    pub fn prefetch_tables(&self) {
-        self.v4.prefetch();
-        self.v6.prefetch();
+    /// Asks for the beginning of the table of a family, so that it is near when it is read.
+    pub fn prefetch_table(&self, family: Family) {
+        match family {
+            Family::V4 => self.v4.prefetch_table(),
+            Family::V6 => self.v6.prefetch_table(),
+        }
     }
 
     /// Whether it has ended. It is about to leave the map, and takes nobody in.

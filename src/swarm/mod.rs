@@ -25,7 +25,7 @@ mod tests;
 mod word;
 
 pub use reach::is_public;
-pub use store::Swarms;
+pub use store::{Coming, Swarms};
 
 use std::net::SocketAddr;
 

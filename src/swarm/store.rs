@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use seize::Collector;
 
-use super::choose::{Taker, kept_id};
+use super::choose::{self, Taker, kept_id};
 use super::index::Index;
 use super::map::grow::Context;
-use super::map::memory::{Guard, trim};
+use super::map::memory::{Guard, prefetch, trim};
+use super::map::peers::PeerMap;
 use super::map::table::{Entry, Tally};
 use super::members::{Family, Members};
 use super::word::{IdLanes, Key, LANES_V4, LANES_V6, Ticks, Word, peer_id};
@@ -32,8 +33,7 @@ pub const SWEEP_STEPS: usize = PARTS;
 /// announces again. It names nobody: two that bear it are two.
 pub const UNNAMED: PeerId = PeerId([0; 20]);
 
-/// Swarms that are asked from memory at once. Their lines fill less than half of a processor's
-/// nearest cache.
+/// Swarms that are asked from memory at once: about as many as a batch of datagrams names.
 const FORESEEN_MAX: usize = 64;
 
 /// Every swarm this tracker knows.
@@ -79,6 +79,15 @@ impl std::fmt::Debug for Swarms {
             .field("totals", &self.totals())
             .finish_non_exhaustive()
     }
+}
+
+/// A peer that is about to announce.
+#[derive(Clone, Debug)]
+pub struct Coming {
+    /// The peer. Canonical: never `::ffff:a.b.c.d`.
+    pub peer: SocketAddr,
+    /// As it will be handed to [`Swarms::announce`].
+    pub rng: fastrand::Rng,
 }
 
 /// A peer that announces or leaves, as the tables know it.
@@ -136,7 +145,7 @@ impl Swarms {
             rng,
             peers,
         };
-        choose(cx, members, &caller, want, &mut taker);
+        fill(cx, members, &caller, want, &mut taker);
         Ok(Taken { counts: members.counts().unwrap_or_default(), completed: tally.completed })
     }
 
@@ -155,28 +164,52 @@ impl Swarms {
     }
 
     fn place(&self, peer: SocketAddr) -> (Family, Key, u64) {
-        let key = Key::new(peer);
-        match peer {
-            SocketAddr::V4(_) => (Family::V4, key, key.hash::<LANES_V4>(&self.hasher)),
-            SocketAddr::V6(_) => (Family::V6, key, key.hash::<LANES_V6>(&self.hasher)),
-        }
+        let (family, key) = (Family::of(peer), Key::new(peer));
+        let hash = match family {
+            Family::V4 => key.hash::<LANES_V4>(&self.hasher),
+            Family::V6 => key.hash::<LANES_V6>(&self.hasher),
+        };
+        (family, key, hash)
     }
 
-    /// Asks from memory what announces to these swarms will read, so that a processor waits for all
-    /// of them at once and not for one after the other. Those beyond the first
+    /// Asks from memory what answers will read that are about these swarms and, for announces,
+    /// these peers, for whom others will be chosen by this chance: so that a processor waits for
+    /// all of it at once and not for one place after the other. Those beyond the first
     /// [`FORESEEN_MAX`] are passed over.
-    pub fn foresee(&self, info_hashes: impl Iterator<Item = InfoHash>) {
+    pub fn foresee(&self, wanted: impl Iterator<Item = (InfoHash, Option<Coming>)>) {
         let guard = self.collector.enter();
+        let cx = Context { guard: &guard, hasher: &self.hasher };
+        let mut parts = [const { None }; FORESEEN_MAX];
         let mut aims = [const { None }; FORESEEN_MAX];
         let mut found = [const { None }; FORESEEN_MAX];
-        for (aim, info_hash) in aims.iter_mut().zip(info_hashes) {
+        for (place, (info_hash, coming)) in parts.iter_mut().zip(wanted) {
             let (part, tag) = self.part(&info_hash);
-            *aim = part.aim(tag, &guard);
+            prefetch(part);
+            *place = Some((part, tag, coming));
         }
-        for (found, aim) in found.iter_mut().zip(aims.iter().flatten()) {
-            *found = aim.follow(&guard);
+        for (aim, (part, tag, coming)) in aims.iter_mut().zip(parts.into_iter().flatten()) {
+            *aim = part.aim(tag, &guard).zip(Some(coming));
         }
-        found.into_iter().flatten().for_each(Members::prefetch_tables);
+        for (found, (aim, coming)) in found.iter_mut().zip(aims.into_iter().flatten()) {
+            let coming = coming.map(|coming| (self.place(coming.peer), coming.rng));
+            *found = aim.follow(&guard).zip(coming);
+        }
+        let found = found.iter().flatten();
+        for (members, ((family, ..), _)) in found.clone() {
+            members.prefetch_table(*family);
+        }
+        for (members, ((family, _, hash), rng)) in found.clone() {
+            match family {
+                Family::V4 => prefetch_states(cx, members.v4(), *hash, rng),
+                Family::V6 => prefetch_states(cx, members.v6(), *hash, rng),
+            }
+        }
+        for (members, ((family, key, hash), _)) in found {
+            match family {
+                Family::V4 => prefetch_lanes(cx, members.v4(), key, *hash),
+                Family::V6 => prefetch_lanes(cx, members.v6(), key, *hash),
+            }
+        }
     }
 
     /// Renews a peer, or takes it in, with its swarm if need be.
@@ -221,7 +254,7 @@ impl Swarms {
         let Some(members) = part.get(tag, info_hash, &guard) else {
             return Counts::default();
         };
-        let family = if peer.is_ipv4() { Family::V4 } else { Family::V6 };
+        let family = Family::of(peer);
         let id = kept_id(self.limits.keep_ids, peer_id);
         if let Some(tally) = members.remove(cx, family, &Key::new(peer), id.as_ref()) {
             self.totals.apply(family, &tally);
@@ -395,8 +428,33 @@ impl Swarms {
     }
 }
 
+/// Asks for the state words that an announce reads first.
+fn prefetch_states<const LANES: usize>(
+    cx: Context<'_, '_>,
+    peers: &PeerMap<LANES>,
+    hash: u64,
+    rng: &fastrand::Rng,
+) {
+    if let Some(table) = peers.guess(cx) {
+        table.prefetch_first(hash);
+        choose::prefetch(&table, rng.clone());
+    }
+}
+
+/// Asks for the lanes that an announce reads or writes. The state words that tell which are here.
+fn prefetch_lanes<const LANES: usize>(
+    cx: Context<'_, '_>,
+    peers: &PeerMap<LANES>,
+    key: &Key,
+    hash: u64,
+) {
+    if let Some(table) = peers.guess(cx) {
+        table.prefetch_own_lanes(key, hash);
+    }
+}
+
 /// Fills the list from both families, the announcer's own first.
-fn choose(
+fn fill(
     cx: Context<'_, '_>,
     members: &Members,
     caller: &Caller,

@@ -46,9 +46,9 @@ const COUNTED: u64 = 3;
 pub struct Word(pub u64);
 
 impl Word {
-    /// All roles, for [`Word::is_among`].
+    /// All roles, for [`Ages::filter`].
     pub const LIVE: u8 = 0b1111_1100;
-    /// The role of leechers, for [`Word::is_among`].
+    /// The role of leechers, for [`Ages::filter`].
     pub const LEECHERS: u8 = 1 << LEECHER | 1 << (LEECHER + COUNTED);
 
     /// A slot nobody has claimed. All memory of a table starts as this.
@@ -113,11 +113,6 @@ impl Word {
     /// When the peer was last seen.
     pub const fn tick(self) -> u64 {
         self.0 >> TICK_SHIFT & TICK_MASK
-    }
-
-    /// Whether its state is among `states`, one bit each.
-    pub const fn is_among(self, states: u8) -> bool {
-        states >> self.state() & 1 != 0
     }
 
     /// Whether the key's bits are those.
@@ -316,6 +311,25 @@ impl Ages {
         self.of(tick) <= self.oldest
     }
 
+    /// The test of state words for a young peer in one of `states`, one bit each.
+    pub const fn filter(&self, states: u8) -> Filter {
+        let (tick, part) = (self.now >> self.shift, self.now & ((1 << self.shift) - 1));
+        let mut nibbles = 0;
+        let mut state = 0;
+        while state <= STATE_MASK {
+            if states >> state & 1 != 0 {
+                // Frozen or not, and whatever the lowest bit of its tick.
+                nibbles |= 0b11 << (state << STATE_SHIFT) | 0b11 << (16 + (state << STATE_SHIFT));
+            }
+            state += 1;
+        }
+        Filter {
+            newest: (tick << TICK_SHIFT | 0xf) as u16,
+            oldest: ((self.oldest - part) >> self.shift << TICK_SHIFT | 0xf) as u16,
+            nibbles,
+        }
+    }
+
     /// Seconds since a peer was last seen at `tick`; too few by less than a tick.
     pub const fn secs(&self, tick: u64) -> u32 {
         self.of(tick).saturating_sub((self.mask + 1) / 8) as u32
@@ -324,6 +338,28 @@ impl Ages {
     /// Seconds since the earliest moment of the near future.
     const fn of(&self, tick: u64) -> u64 {
         self.now.wrapping_sub(tick << self.shift) & self.mask
+    }
+}
+
+/// A test of state words in as few steps as there may be, and no branch: it is put to hundreds an
+/// announce, and half of them fail, in no order that a processor could foresee.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// The lower half of the youngest word there may be.
+    newest: u16,
+    /// By how much that of the oldest one is below.
+    oldest: u16,
+    /// By the lowest five bits of a word, whether its state is one of those wanted.
+    nibbles: u32,
+}
+
+impl Filter {
+    /// Whether the word is that of a young peer in one of the states.
+    #[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be a branch")]
+    pub const fn passes(self, word: Word) -> bool {
+        // The lower four bits of `newest` are set, so nothing is borrowed from the tick.
+        let is_young = self.newest.wrapping_sub(word.0 as u16) <= self.oldest;
+        is_young & (self.nibbles >> (word.0 & 31) & 1 != 0)
     }
 }
 
@@ -353,6 +389,25 @@ mod tests {
             let lanes = id_lanes(&PeerId(id));
             prop_assert_eq!(peer_id(lanes), PeerId(id));
             prop_assert!(lanes.iter().all(|lane| *lane != 0));
+        }
+
+        #[test]
+        fn filter_passes_who_is_young_and_in_a_wanted_state(
+            ttl in 1..=crate::limits::PEER_TTL_MAX,
+            now: u32,
+            states: u8,
+            lower_half: u16,
+        ) {
+            let ages = Ticks::new(ttl).ages(Now::from_secs(now));
+            // Two ticks beside every limit there is, and any other.
+            for tick in (0..4_096).filter(|tick| tick % 64 == u64::from(now % 64) || {
+                ages.is_young(*tick) != ages.is_young((tick + 1) & TICK_MASK)
+                    || ages.is_young(*tick) != ages.is_young((tick + TICK_MASK) & TICK_MASK)
+            }) {
+                let word = Word(u64::from(lower_half & 0xf) | tick << TICK_SHIFT | 1 << 40);
+                let is_wanted = ages.is_young(tick) && states >> word.state() & 1 != 0;
+                prop_assert_eq!(ages.filter(states).passes(word), is_wanted);
+            }
         }
 
         #[test]

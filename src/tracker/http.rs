@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::Worker;
 use super::admission::Refusal;
+use super::{How, Worker};
 use crate::clock::Now;
 use crate::protocol::http::{self, AnnounceReply, Route};
 use crate::stats::Protocol;
@@ -70,7 +70,9 @@ impl Worker {
     ) -> Result<(), Refusal> {
         let announce = http::decode_announce(query)?;
         let peers_max = self.tracker.config.peers_max;
-        let answer = self.announce(now, client, &announce, (protocol, peers_max, true))?;
+        let rng = self.rng.fork();
+        let how = How { protocol, peers_max, other_family: true, rng };
+        let answer = self.announce(now, client, &announce, how)?;
         let reply = AnnounceReply {
             counts: answer.counts,
             interval: answer.interval,

@@ -90,11 +90,23 @@ pub struct Worker {
     tracker: Arc<Tracker>,
     counters: Arc<Counters>,
     rng: fastrand::Rng,
+    /// Chance for the batch of datagrams that is being answered.
+    seed: u64,
     peers: Peers,
     /// The URL that a UDP client sent along (BEP 41).
     url: Vec<u8>,
     /// The entries of an HTTP scrape.
     files: Vec<(InfoHash, Counts)>,
+}
+
+/// How an announce came, and how others are chosen for it.
+struct How {
+    protocol: Protocol,
+    /// Peers in all, at most.
+    peers_max: usize,
+    /// Whether peers of the other family are chosen too.
+    other_family: bool,
+    rng: fastrand::Rng,
 }
 
 /// What became of an announce: its counts and interval, with the peers left in [`Worker::peers`].
@@ -113,6 +125,7 @@ impl Worker {
             files: Vec::with_capacity(files_max),
             url: Vec::with_capacity(limits::UDP_REQUEST_MAX),
             rng: fastrand::Rng::new(),
+            seed: 0,
             tracker,
             counters,
         }
@@ -128,14 +141,13 @@ impl Worker {
         &self.tracker
     }
 
-    /// Carries out an announce that came from `source`, which is canonical, by `protocol`. Peers of
-    /// the other family are chosen too if `other_family`, and `peers_max` peers in all at most.
+    /// Carries out an announce that came from `source`, which is canonical.
     fn announce(
         &mut self,
         now: Now,
         source: IpAddr,
         announce: &Announce,
-        (protocol, peers_max, other_family): (Protocol, usize, bool),
+        mut how: How,
     ) -> Result<Admitted, Refusal> {
         self.peers.clear();
         self.tracker.admission.admit(now, source)?;
@@ -156,16 +168,16 @@ impl Worker {
             };
             let asked = announce.numwant.map_or(limits::PEERS_DEFAULT, |n| n as usize);
             let want = Want {
-                peers: asked.min(peers_max).min(self.tracker.config.peers_max),
-                other_family,
+                peers: asked.min(how.peers_max).min(self.tracker.config.peers_max),
+                other_family: how.other_family,
                 peer_ids: announce.format == PeerFormat::Dictionaries,
                 public_only: self.tracker.config.hide_bogons && is_public(source),
             };
             let swarms = &self.tracker.swarms;
-            swarms.announce(now, &arrival, want, &mut self.rng, &mut self.peers)?
+            swarms.announce(now, &arrival, want, &mut how.rng, &mut self.peers)?
         };
         let counts = self.tracker.admission.told(&info_hash, counts, completed);
-        self.counters.announced(protocol, source, &announce.peer_id.0);
+        self.counters.announced(how.protocol, source, &announce.peer_id.0);
         Ok(Admitted { counts, interval: self.interval() })
     }
 

@@ -2,15 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Worker;
 use super::admission::Refusal;
+use super::{How, Worker};
 use crate::clock::Now;
 use crate::limits;
 use crate::protocol::announce::{Announce, Counts, ipv4_mapped};
 use crate::protocol::http::Route;
 use crate::protocol::ids::InfoHash;
-use crate::protocol::udp::{self, DecodeError, Header, Request};
+use crate::protocol::udp::{self, DecodeError, Header, Outlook, Request};
 use crate::stats::Protocol;
+use crate::swarm::Coming;
 
 const BAD_CONNECTION_ID: &str = "connection ID not recognized";
 
@@ -25,10 +26,20 @@ pub enum Verdict {
 }
 
 impl Worker {
-    /// Has what the answers to these datagrams will read come from memory meanwhile.
-    pub fn foresee_udp<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
-        let info_hashes = packets.flat_map(udp::info_hashes);
-        self.tracker.swarms.foresee(info_hashes.map(|info_hash| InfoHash(*info_hash)));
+    /// Has what the answers to these datagrams will read come from memory meanwhile. The addresses
+    /// are those that they came from, canonical. To be called before each batch is answered: it
+    /// gives the batch its chance.
+    pub fn foresee_udp<'p>(&mut self, datagrams: impl Iterator<Item = (IpAddr, &'p [u8])>) {
+        self.seed = self.rng.u64(..);
+        let wanted = datagrams.flat_map(|(ip, packet)| {
+            let Outlook { info_hashes, port } = Outlook::of(packet);
+            let peer = port.map(|port| SocketAddr::new(ip, port));
+            info_hashes.iter().map(move |info_hash| (InfoHash(*info_hash), peer))
+        });
+        self.tracker.swarms.foresee(wanted.map(|(info_hash, peer)| {
+            let coming = peer.map(|peer| Coming { peer, rng: chance(self.seed, &info_hash, peer) });
+            (info_hash, coming)
+        }));
     }
 
     /// Answers one datagram from `source` into `reply`, which is emptied first. The address in
@@ -93,7 +104,9 @@ impl Worker {
         let mapped = client.is_ipv6() && self.tracker.config.ipv4_mapped;
         let peers_max =
             if client.is_ipv4() { limits::UDP_PEERS_V4_MAX } else { limits::UDP_PEERS_V6_MAX };
-        let answer = self.announce(now, client, announce, (Protocol::Udp, peers_max, mapped))?;
+        let rng = chance(self.seed, &announce.info_hash, SocketAddr::new(client, announce.port));
+        let how = How { protocol: Protocol::Udp, peers_max, other_family: mapped, rng };
+        let answer = self.announce(now, client, announce, how)?;
         udp::write_announce_reply(reply, header.transaction_id, answer.interval, answer.counts);
         if client.is_ipv4() {
             reply.extend_from_slice(self.peers.v4.as_flattened());
@@ -152,6 +165,13 @@ impl Worker {
         self.counters.udp_silent.increment();
         Verdict::Silent
     }
+}
+
+/// The chance by which peers are chosen for one: the same when its announce is foreseen and when it
+/// is answered, another in each batch, and nobody else's. `seed` is what makes it so.
+fn chance(seed: u64, info_hash: &InfoHash, peer: SocketAddr) -> fastrand::Rng {
+    let named = info_hash.0.first_chunk().map_or(0, |named| u64::from_ne_bytes(*named));
+    fastrand::Rng::with_seed(seed ^ named ^ u64::from(peer.port()))
 }
 
 /// Whether an announce belongs at the URL a client sent along (BEP 41), by the same rule as over

@@ -22,7 +22,10 @@ pub fn answer(
     verbose: bool,
 ) -> io::Result<usize> {
     let received = batch.receive(socket)?;
-    worker.foresee_udp(batch.payloads(received));
+    let coming = batch.datagrams(received).filter_map(|datagram| {
+        Some((address::decode(datagram.name)?.ip().to_canonical(), datagram.payload))
+    });
+    worker.foresee_udp(coming);
     for number in 0..received {
         let (datagram, reply) = batch.datagram(number);
         let Some(from) = address::decode(datagram.name) else { continue };

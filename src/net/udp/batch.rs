@@ -119,10 +119,10 @@ impl Batch {
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
     }
 
-    /// What was sent in each of the first `count` datagrams.
-    pub fn payloads(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+    /// The first `count` datagrams.
+    pub fn datagrams(&self, count: usize) -> impl Iterator<Item = Datagram<'_>> {
         let datagrams = self.requests.iter().zip(&self.received).take(count);
-        datagrams.map(|(request, received)| payload(request, received))
+        datagrams.map(|(request, received)| datagram(request, received))
     }
 
     /// The datagram of this number, and room for its reply's payload.
@@ -130,10 +130,7 @@ impl Batch {
     /// # Panics
     /// When the last batch had not as many.
     pub fn datagram(&mut self, number: usize) -> (Datagram<'_>, &mut Vec<u8>) {
-        let (request, received) = (&self.requests[number], &self.received[number]);
-        let name_len = (received.msg_hdr.msg_namelen as usize).min(NAME_LEN);
-        let datagram =
-            Datagram { name: &request.name[..name_len], payload: payload(request, received) };
+        let datagram = datagram(&self.requests[number], &self.received[number]);
         (datagram, &mut self.replies[self.replied].payload)
     }
 
@@ -208,8 +205,11 @@ impl Batch {
     }
 }
 
-fn payload<'a>(request: &'a Request, received: &libc::mmsghdr) -> &'a [u8] {
-    &request.packet[..(received.msg_len as usize).min(UDP_REQUEST_MAX)]
+fn datagram<'a>(request: &'a Request, received: &libc::mmsghdr) -> Datagram<'a> {
+    Datagram {
+        name: &request.name[..(received.msg_hdr.msg_namelen as usize).min(NAME_LEN)],
+        payload: &request.packet[..(received.msg_len as usize).min(UDP_REQUEST_MAX)],
+    }
 }
 
 #[cfg(test)]

@@ -48,21 +48,26 @@ fn sample() -> Announce {
 }
 
 #[test]
-fn info_hashes_are_seen_before_a_packet_is_decoded() {
-    assert_eq!(info_hashes(ANNOUNCE), [*b"iiiiiiiiiiiiiiiiiiii"]);
-    assert!(info_hashes(&ANNOUNCE[..35]).is_empty(), "cut off");
+fn outlook_tells_of_a_packet_before_it_is_decoded() {
+    let announce = Outlook::of(ANNOUNCE);
+    assert_eq!(announce.info_hashes, [*b"iiiiiiiiiiiiiiiiiiii"]);
+    assert_eq!(announce.port, Some(sample().port));
+    assert_eq!(Outlook { port: None, ..announce }, Outlook::of(&ANNOUNCE[..97]), "cut off");
+    assert_eq!(Outlook::of(&ANNOUNCE[..35]), Outlook::default(), "cut off");
     let mut scrape = ANNOUNCE[..76].to_vec();
     scrape[11] = 2;
+    let mut rest = [0; 20];
+    rest.copy_from_slice(&scrape[56..]);
     assert_eq!(
-        info_hashes(&scrape),
-        [*b"iiiiiiiiiiiiiiiiiiii", *b"-LT2080-xxxxxxxxxxxx", {
-            let mut rest = [0; 20];
-            rest.copy_from_slice(&scrape[56..]);
-            rest
-        }]
+        Outlook::of(&scrape),
+        Outlook {
+            info_hashes: &[*b"iiiiiiiiiiiiiiiiiiii", *b"-LT2080-xxxxxxxxxxxx", rest],
+            port: None
+        }
     );
     scrape[11] = 0;
-    assert!(info_hashes(&scrape).is_empty() && info_hashes(b"").is_empty());
+    assert_eq!(Outlook::of(&scrape), Outlook::default());
+    assert_eq!(Outlook::of(b""), Outlook::default());
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! ```text
 //! small, 2 to 12 slots, counted by the low bits of the pointer:
 //!     next │ states … │ lanes …
-//! any other, one segment:
+//! up to 128 slots:
 //!     next │ shape │ states … │ lanes …
+//! one segment of more slots:
+//!     next │ shape │ 6 words free │ states … │ lanes …
 //! several segments of 512 slots:
 //!     next │ shape │ 6 words free │ states … │ lanes …
 //!         │ leecher marks … │ segment marks … │ ready … │ cursor
@@ -28,7 +30,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use seize::{Collector, Guard as _, LocalGuard};
 
-use super::shape::{SEGMENT_SLOTS, SMALL, Shape};
+use super::shape::{LINE_SLOTS, SEGMENT_SLOTS, SMALL, Shape};
 use crate::swarm::word::LANES_ID;
 
 /// What keeps tables alive while they are looked at.
@@ -46,7 +48,7 @@ const WORD: usize = size_of::<AtomicU64>();
 const ALIGN: usize = 16;
 const HAS_IDS: u64 = 1 << 63;
 /// Words that come from memory at once.
-const LINE_WORDS: usize = 8;
+const LINE_WORDS: usize = LINE_SLOTS;
 /// Bytes from which on a table is mapped by itself: 32 pages, of which half a page is lost.
 const MAPPED_MIN: usize = 128 * 1024;
 /// Bytes from which on large pages are asked for: four of them.
@@ -424,13 +426,13 @@ const fn lanes<const LANES: usize>(shape: Shape) -> usize {
     LANES + if shape.has_ids { LANES_ID } else { 0 }
 }
 
-/// The words of a table that stand before its slots. Large ones fill a line of memory with them, so
-/// that neighbouring slots share the lines after it.
+/// The words of a table that stand before its slots. Those that are read by lines fill one of
+/// memory with them.
 fn words_before(shape: Shape) -> usize {
     match shape.small_index() {
         Some(_) => 1,
-        None if shape.segments == 1 => 2,
-        None => LINE_WORDS,
+        None if shape.is_lined() => LINE_WORDS,
+        None => 2,
     }
 }
 
@@ -444,6 +446,7 @@ fn words<const LANES: usize>(shape: Shape) -> usize {
 }
 
 fn layout<const LANES: usize>(shape: Shape) -> Layout {
-    Layout::from_size_align(words::<LANES>(shape) * WORD, ALIGN)
+    let align = if shape.is_lined() { LINE_WORDS * WORD } else { ALIGN };
+    Layout::from_size_align(words::<LANES>(shape) * WORD, align)
         .expect("a table is far smaller than the address space: caps limit the number of peers")
 }

@@ -1,7 +1,7 @@
 //! The peers of one swarm and address family, wherever their table is at the moment.
 
 use super::grow::{Context, View};
-use super::memory::{Fresh, Root};
+use super::memory::{Fresh, Root, Table};
 use super::shape::Shape;
 use super::table::{Entry, Put, Tally, Visit};
 
@@ -27,8 +27,13 @@ impl<const LANES: usize> PeerMap<LANES> {
     }
 
     /// Asks for the beginning of the table, so that it is near when it is read.
-    pub fn prefetch(&self) {
+    pub fn prefetch_table(&self) {
         self.root.prefetch();
+    }
+
+    /// The table that most probably is read next. What it holds may be elsewhere already.
+    pub fn guess<'g>(&self, cx: Context<'g, '_>) -> Option<Table<'g, LANES>> {
+        self.root.load(cx.guard)
     }
 
     /// Renews a peer that is here. Tells whether it was.

@@ -11,6 +11,13 @@ pub const SMALL: [usize; 5] = [2, 4, 6, 8, 12];
 /// Slots of the other tables of one segment.
 const MIDDLE: [usize; 11] = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, SEGMENT_SLOTS];
 
+/// Tables of up to so many slots are read whole by who chooses peers. Those of larger ones lie in
+/// lines.
+pub const WHOLE_SLOTS_MAX: usize = 128;
+
+/// Slots of a line: their state words come from memory at once.
+pub const LINE_SLOTS: usize = 8;
+
 /// Up to so many segments a table is replaced in one go, by whoever comes first; above, segment by
 /// segment. Copying 2,048 slots takes some 50 µs.
 pub const WHOLE_SEGMENTS_MAX: usize = 4;
@@ -52,6 +59,11 @@ impl Shape {
     /// All slots.
     pub const fn total(self) -> usize {
         self.segments * self.slots
+    }
+
+    /// Whether it is read by lines, which then begin where those of memory do.
+    pub const fn is_lined(self) -> bool {
+        self.total() > WHOLE_SLOTS_MAX
     }
 
     /// Its place in [`SMALL`].

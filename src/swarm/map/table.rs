@@ -172,6 +172,22 @@ impl<const LANES: usize> Table<'_, LANES> {
         (start..shape.slots).chain(0..start).map(move |slot| first + slot)
     }
 
+    /// Asks for the state word at which the search for a hash begins.
+    pub fn prefetch_first(&self, hash: u64) {
+        if let Some(first) = self.search(hash).next() {
+            self.prefetch(first, 1);
+        }
+    }
+
+    /// Asks for the lanes of the slot that a key has or will be given, most likely. Reads the state
+    /// words up to there.
+    pub fn prefetch_own_lanes(&self, key: &Key, hash: u64) {
+        let mut words = self.search(hash).map(|slot| (slot, self.state(slot)));
+        if let Some((slot, _)) = words.find(|(_, word)| word.is_empty() || word.has_key(key)) {
+            self.prefetch_lanes(slot);
+        }
+    }
+
     /// What a slot is to `key`. With `claims`, the lanes of a slot that nobody has claimed are
     /// claimed for the key first; its state word is left to the caller.
     ///

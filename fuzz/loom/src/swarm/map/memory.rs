@@ -32,6 +32,10 @@ impl<'g, const LANES: usize> Table<'g, LANES> {
         &self.0.words[slot * stride + lane]
     }
 
+    pub fn prefetch(&self, _: usize, _: usize) {}
+
+    pub fn prefetch_lanes(&self, _: usize) {}
+
     pub fn leecher_marks(&self, _: usize) -> &'g AtomicU64 {
         unreachable!("the model's tables are small")
     }
