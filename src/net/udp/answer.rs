@@ -3,11 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::address;
 use super::batch::Batch;
 use crate::clock::{Clock, Now};
 use crate::tracker::{Verdict, Worker};
+
+/// How long what is left at the end may take. A flood would go on for ever.
+const REST: Duration = Duration::from_millis(500);
 
 /// Takes in up to [`UDP_BATCH`](crate::limits::UDP_BATCH) datagrams that have arrived and makes
 /// their replies, which are the caller's to send. Tells how many datagrams there were.
@@ -43,10 +47,12 @@ pub fn answer(
     Ok(received)
 }
 
-/// Answers what the kernel holds of `socket`, and waits for no more.
+/// Answers what the kernel holds of `socket`, and waits for no more; for [`REST`] at most.
 pub fn answer_rest(socket: &impl AsFd, worker: &mut Worker, clock: Clock) {
+    let until = clock.elapsed() + REST;
     let mut batch = Batch::default();
-    while answer(socket, &mut batch, worker, clock.now(), false).is_ok() {
+    while clock.elapsed() < until && answer(socket, &mut batch, worker, clock.now(), false).is_ok()
+    {
         let unsent = batch.send(socket) + batch.give_up();
         worker.counters().udp_unsent.add(unsent as u64);
     }

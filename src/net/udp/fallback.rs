@@ -43,6 +43,8 @@ pub async fn serve(
                     let mut responder = responder.borrow_mut();
                     answer_some(socket.get_ref(), responder.worker(), clock, &mut batch, verbose)
                 });
+                // A flood would let nobody else have a turn, nor the runtime look at other sockets.
+                tokio::task::yield_now().await;
             }
             _ = look.tick(), if counts_drops => {
                 let before = std::mem::replace(&mut drops, options::drops(&socket));

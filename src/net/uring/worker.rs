@@ -183,7 +183,8 @@ impl Engine {
         self.ring.listen_for(self.mailbox.bell());
         loop {
             self.prepare();
-            self.ring.submit(!self.udp.is_ready())?;
+            let is_home = matches!(self.ending, Ending::Home(_));
+            self.ring.submit(is_home || !self.udp.is_ready())?;
             let elapsed = self.clock.elapsed();
             self.ring.reap(&mut completions);
             self.deal_with(completions.drain(..), elapsed);

@@ -1,5 +1,8 @@
 //! Clients that say nothing, or half of something, and what they cost the others.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
 use super::*;
 
 /// An answer that comes later than this was held up by somebody.
@@ -104,4 +107,54 @@ fn broken_handshakes_are_counted_and_hurt_nobody() {
     }
     wait_until("the count", || server.server.stats().snapshot().handshakes_failed == 20);
     assert_served(&server);
+}
+
+/// Sends connects to `tracker`, as fast as it can, and hears no reply, until it is dropped.
+struct Flood(Arc<AtomicBool>, Vec<JoinHandle<()>>);
+
+impl Flood {
+    fn of(tracker: SocketAddr) -> Flood {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let thread = |_| {
+            let has_ended = has_ended.clone();
+            std::thread::spawn(move || {
+                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let mut connect = Vec::new();
+                Request::Connect { transaction_id: 1 }.encode(&mut connect);
+                let end = Instant::now() + Duration::from_secs(30);
+                while !has_ended.load(Ordering::Relaxed) && Instant::now() < end {
+                    let _ = socket.send_to(&connect, tracker); // refused when it is gone
+                }
+            })
+        };
+        Flood(has_ended.clone(), (0..2).map(thread).collect())
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.drain(..).for_each(|thread| thread.join().unwrap());
+    }
+}
+
+#[test]
+fn flood_of_datagrams_holds_up_no_connection_no_timer_and_not_the_end() {
+    let server = TestServer::with(|config| {
+        config.net.workers = 1;
+        config.net.timeouts.head = Duration::from_secs(1);
+    });
+    let _flood = Flood::of(server.addresses().udp[0]);
+    wait_until("the flood", || server.server.stats().snapshot().udp_connects > 10_000);
+    let start = Instant::now();
+    assert_eq!(server.get(&target(7001, "left=0")).failure(), None);
+    assert_eq!(ask(&mut server.https_stream(), &target(7002, "left=0"), "").failure(), None);
+    assert!(start.elapsed() < 2 * USUAL, "both took {:?}", start.elapsed());
+    let mut half = connect(server.http());
+    half.write_all(b"GET /announce?info_hash=aaaa").unwrap();
+    assert!(matches!(half.read(&mut [0]), Ok(0) | Err(_)), "closed by the server");
+    wait_until("the count", || server.server.stats().snapshot().connections_timed_out == 1);
+    let start = Instant::now();
+    server.server.stop();
+    assert!(start.elapsed() < Duration::from_secs(5), "the end took {:?}", start.elapsed());
 }
