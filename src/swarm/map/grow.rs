@@ -112,7 +112,12 @@ impl<const LANES: usize> Root<LANES> {
         if table.next(cx.guard).is_none() {
             let fresh = Fresh::new(Shape::for_peers(peers + 1, table.shape().has_ids));
             for slot in slots {
-                copy_slot(cx, table, &fresh.table(), slot, None);
+                let word = table.state(slot).thawed();
+                if word.is_live() {
+                    let lanes = table.key_lanes(slot);
+                    let hash = Key::of(word, lanes).hash::<LANES>(cx.hasher);
+                    fresh.table().place(hash, &lanes, &table.id_lanes(slot), word);
+                }
             }
             table.publish_next(fresh, cx.guard);
         }
@@ -152,7 +157,7 @@ fn copy_segment<const LANES: usize>(
             }
         }
         for slot in slots {
-            copy_slot(cx, old, main, slot, Some(segment));
+            copy_slot(cx, old, main, slot, segment);
         }
     }
     set_bit(main.ready(segment / 64), segment % 64);
@@ -164,7 +169,7 @@ fn copy_slot<const LANES: usize>(
     from: &Table<'_, LANES>,
     to: &Table<'_, LANES>,
     slot: usize,
-    segment: Option<usize>,
+    segment: usize,
 ) {
     let word = from.state(slot).thawed();
     if !word.is_live() {
@@ -172,7 +177,7 @@ fn copy_slot<const LANES: usize>(
     }
     let key = Key::of(word, from.key_lanes(slot));
     let hash = key.hash::<LANES>(cx.hasher);
-    if segment.is_none_or(|segment| to.shape().segment(hash) == segment) {
+    if to.shape().segment(hash) == segment {
         to.copy(&key, hash, &from.id_lanes(slot), word);
     }
 }

@@ -390,6 +390,23 @@ impl<const LANES: usize> Table<'_, LANES> {
         debug_assert!(false, "a fresh segment has room for what is copied into it");
     }
 
+    /// Puts a live word of another table into this one, which nobody else can see yet, and which
+    /// has no word of its key.
+    pub fn place(&self, hash: u64, lanes: &[u64; LANES_V6], id: &IdLanes, word: Word) {
+        let Some(slot) = self.search(hash).find(|slot| self.state(*slot).is_empty()) else {
+            debug_assert!(false, "a fresh table has room for what is copied into it");
+            return;
+        };
+        // Relaxed throughout: it is published by a store that releases all of it.
+        let write = |lane, value| self.word(slot, lane).store(value, Ordering::Relaxed);
+        (1..).zip(&lanes[..LANES]).for_each(|(lane, value)| write(lane, *value));
+        if self.shape().has_ids {
+            (1 + LANES..).zip(id).for_each(|(lane, value)| write(lane, *value));
+        }
+        write(0, word.0);
+        self.mark_leecher(slot, word);
+    }
+
     /// Freezes a slot, and tells what stands in it for ever.
     pub fn freeze(&self, slot: usize) -> Word {
         // Acquire on both, as in `state`; release, so that a thread that meets a frozen word also
