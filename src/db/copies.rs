@@ -105,7 +105,7 @@ impl Temporary {
     ///
     /// # Errors
     /// When something has it, or it cannot be given.
-    pub fn keep(self, path: &Path) -> io::Result<()> {
+    pub fn keep(&self, path: &Path) -> io::Result<()> {
         std::fs::hard_link(&self.path, path)
     }
 }
@@ -239,13 +239,29 @@ impl fmt::Display for Failed {
     }
 }
 
+/// Copies that are kept of one second, at most.
+const COPIES_A_SECOND: u32 = 100;
+
 /// Keeps a copy of the database beside it, under a name that says before what; gives its path.
 fn keep(conn: &Connection, path: &Path, what: &str) -> std::result::Result<PathBuf, Failed> {
     let copied = Temporary::beside(path)?;
     copy(conn, copied.path())?;
-    let kept = beside(path, what);
-    copied.keep(&kept)?; // of two within a second, the later one is told so
-    Ok(kept)
+    // Of those within one second, the later ones have a number.
+    for number in 1.. {
+        let kept = match number {
+            1 => beside(path, what),
+            _ => beside(path, &format!("{what}-{number}")),
+        };
+        match copied.keep(&kept) {
+            Err(error) if is_taken(&error) && number < COPIES_A_SECOND => {}
+            done => return Ok(done.map(|()| kept)?),
+        }
+    }
+    unreachable!("the last one is the end of it")
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
 }
 
 /// Keeps a copy, then does `work` in one transaction, then `after`. Nobody else writes from the

@@ -183,7 +183,7 @@ pub fn run(request: &Request<'_>) -> Result<Report, ImportError> {
     let report = fill(request, &source, &target)?;
     target.close().map_err(|(_, error)| error)?;
     if !request.is_dry {
-        put_in_place(file, request.to)?;
+        put_in_place(&file, request.to)?;
     }
     Ok(report)
 }
@@ -218,7 +218,7 @@ fn fill(request: &Request<'_>, from: &Source, to: &Connection) -> Result<Report,
 
 /// Gives the file its name, once all of it is on the disk. Of two imports at once, one is told that
 /// the other was first.
-fn put_in_place(file: Temporary, path: &Path) -> Result<(), ImportError> {
+fn put_in_place(file: &Temporary, path: &Path) -> Result<(), ImportError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => ImportError::TargetExists(path.to_owned()),
         _ => ImportError::Target(error),
