@@ -171,7 +171,11 @@ impl Worker {
 /// is answered, another in each batch, and nobody else's. `seed` is what makes it so.
 fn chance(seed: u64, info_hash: &InfoHash, peer: SocketAddr) -> fastrand::Rng {
     let named = info_hash.0.first_chunk().map_or(0, |named| u64::from_ne_bytes(*named));
-    fastrand::Rng::with_seed(seed ^ named ^ u64::from(peer.port()))
+    let ip = match peer.ip() {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits() as u64,
+    };
+    fastrand::Rng::with_seed(seed ^ named ^ ip.rotate_left(16) ^ u64::from(peer.port()))
 }
 
 /// Whether an announce belongs at the URL a client sent along (BEP 41), by the same rule as over
