@@ -37,7 +37,8 @@ const HAND_MIN: usize = 32;
 const STRIDES: [u32; 64] = primes_above(HAND_MAX as u32);
 /// Slots for one leecher, from which on they are found by their marks.
 const RARE: usize = 8;
-/// Leechers that a walk finds at least, if there are as many, before it draws from them.
+/// Peers that a walk over marks, or over two tables, finds before it draws from them, if there are
+/// as many: enough for it hardly to matter who comes in company.
 const FOUND_MIN: usize = 64;
 
 /// Who is choosing peers, by which rules, and where they go.
@@ -68,14 +69,11 @@ pub struct Taker<'a> {
 struct Found {
     slots: [(usize, bool); FOUND_MIN],
     count: usize,
-    enough: usize,
 }
 
 impl Found {
-    /// What to find before the list is filled from it: so much more than there is room for that it
-    /// hardly matters who comes in company.
-    fn new(enough: usize) -> Found {
-        Found { slots: [(0, false); FOUND_MIN], count: 0, enough: enough.min(FOUND_MIN) }
+    fn new() -> Found {
+        Found { slots: [(0, false); FOUND_MIN], count: 0 }
     }
 }
 
@@ -299,7 +297,7 @@ impl Taker<'_> {
         view: &View<'_, LANES>,
         lines: impl Iterator<Item = usize>,
     ) {
-        let mut found = Found::new(FOUND_MIN);
+        let mut found = Found::new();
         for slot in lines {
             self.look(cx, view, slot, LINE_SLOTS, &mut found);
             if self.is_done(&mut found, view) {
@@ -317,7 +315,7 @@ impl Taker<'_> {
         unit: usize,
     ) {
         let units = view.main.shape().total() / unit;
-        let mut found = Found::new(FOUND_MIN);
+        let mut found = Found::new();
         for place in Shuffle::new(units, self.rng) {
             self.look(cx, view, place * unit, unit, &mut found);
             if self.is_done(&mut found, view) {
@@ -329,7 +327,7 @@ impl Taker<'_> {
 
     /// Whether enough was found; makes room for more where it was not.
     fn is_done<const LANES: usize>(&mut self, found: &mut Found, view: &View<'_, LANES>) -> bool {
-        if found.count < found.enough {
+        if found.count < FOUND_MIN {
             return false;
         }
         self.empty(found, view);

@@ -25,8 +25,7 @@ pub const WHOLE_SEGMENTS_MAX: usize = 4;
 /// How a table is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Segments. A number below 8 times a power of two, so that no number prime to 2, 3, 5 and 7
-    /// has a common divisor with it.
+    /// Segments: 1, 3, 5 or 7 times a power of two, which is seldom much more than is asked for.
     pub segments: usize,
     /// Slots of each segment; [`SEGMENT_SLOTS`] where there are several.
     pub slots: usize,
