@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrayvec::ArrayVec;
 use seize::Collector;
 
 use super::choose::{self, Taker, kept_id};
@@ -179,32 +180,31 @@ impl Swarms {
     pub fn foresee(&self, wanted: impl Iterator<Item = (InfoHash, Option<Coming>)>) {
         let guard = self.collector.enter();
         let cx = Context { guard: &guard, hasher: &self.hasher };
-        let mut parts = [const { None }; FORESEEN_MAX];
-        let mut aims = [const { None }; FORESEEN_MAX];
-        let mut found = [const { None }; FORESEEN_MAX];
-        for (place, (info_hash, coming)) in parts.iter_mut().zip(wanted) {
+        // Filled where they stand: one that is collected is copied whole, however little is in it.
+        let mut parts = ArrayVec::<_, FORESEEN_MAX>::new();
+        parts.extend(wanted.take(FORESEEN_MAX).map(|(info_hash, coming)| {
             let (part, tag) = self.part(&info_hash);
             prefetch(part);
-            *place = Some((part, tag, coming));
-        }
-        for (aim, (part, tag, coming)) in aims.iter_mut().zip(parts.into_iter().flatten()) {
-            *aim = part.aim(tag, &guard).zip(Some(coming));
-        }
-        for (found, (aim, coming)) in found.iter_mut().zip(aims.into_iter().flatten()) {
-            let coming = coming.map(|coming| (self.place(coming.peer), coming.rng));
-            *found = aim.follow(&guard).zip(coming);
-        }
-        let found = found.iter().flatten();
-        for (members, ((family, ..), _)) in found.clone() {
+            (part, tag, coming.map(|coming| (self.place(coming.peer), coming.rng)))
+        }));
+        let mut aims = ArrayVec::<_, FORESEEN_MAX>::new();
+        aims.extend(
+            parts
+                .iter()
+                .filter_map(|(part, tag, coming)| Some((part.aim(*tag, &guard)?, coming.as_ref()))),
+        );
+        let mut found = ArrayVec::<_, FORESEEN_MAX>::new();
+        found.extend(aims.iter().filter_map(|(aim, coming)| aim.follow(&guard).zip(*coming)));
+        for (members, ((family, ..), _)) in &found {
             members.prefetch_table(*family);
         }
-        for (members, ((family, _, hash), rng)) in found.clone() {
+        for (members, ((family, _, hash), rng)) in &found {
             match family {
                 Family::V4 => prefetch_states(cx, members.v4(), *hash, rng),
                 Family::V6 => prefetch_states(cx, members.v6(), *hash, rng),
             }
         }
-        for (members, ((family, key, hash), _)) in found {
+        for (members, ((family, key, hash), _)) in &found {
             match family {
                 Family::V4 => prefetch_lanes(cx, members.v4(), key, *hash),
                 Family::V6 => prefetch_lanes(cx, members.v6(), key, *hash),
