@@ -128,7 +128,7 @@ pub struct Counts {
 /// filling it never allocates.
 ///
 /// Invariant: `v4_ids` is empty or as long as `v4`, and `v6_ids` likewise; whoever fills the list
-/// upholds it by calling [`Peers::push_compact`] with ids always or never.
+/// upholds it by adding peers with ids always or never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
     /// IPv4 peers, 6 bytes each.
@@ -170,24 +170,21 @@ impl Peers {
         self.len() == 0
     }
 
-    /// Adds a peer in compact form, of 6 or 18 bytes.
-    pub fn push_compact<const N: usize>(&mut self, peer: &[u8; N], peer_id: Option<PeerId>) {
-        if let Ok(peer) = <[u8; PEER_V4_LEN]>::try_from(&peer[..]) {
-            self.v4.push(peer);
-            self.v4_ids.extend(peer_id);
-        } else if let Ok(peer) = <[u8; PEER_V6_LEN]>::try_from(&peer[..]) {
-            self.v6.push(peer);
-            self.v6_ids.extend(peer_id);
+    /// Adds an IPv4 peer in compact form.
+    pub fn push_v4(&mut self, peer: [u8; PEER_V4_LEN], peer_id: Option<PeerId>) {
+        self.v4.push(peer);
+        if let Some(peer_id) = peer_id {
+            self.v4_ids.push(peer_id);
         }
     }
-}
 
-/// The compact form of an IPv4 peer: address and port in network order (BEP 23).
-pub fn compact_v4(peer: SocketAddrV4) -> [u8; PEER_V4_LEN] {
-    let mut compact = [0; PEER_V4_LEN];
-    compact[..4].copy_from_slice(&peer.ip().octets());
-    compact[4..].copy_from_slice(&peer.port().to_be_bytes());
-    compact
+    /// Adds an IPv6 peer in compact form.
+    pub fn push_v6(&mut self, peer: [u8; PEER_V6_LEN], peer_id: Option<PeerId>) {
+        self.v6.push(peer);
+        if let Some(peer_id) = peer_id {
+            self.v6_ids.push(peer_id);
+        }
+    }
 }
 
 /// The compact form of an IPv6 peer: address and port in network order (BEP 7).
@@ -232,8 +229,7 @@ mod tests {
     #[test]
     fn compact_peers_expand_to_what_they_were() {
         let v4 = "192.0.2.7:6881".parse().unwrap();
-        assert_eq!(compact_v4(v4), [192, 0, 2, 7, 0x1a, 0xe1]);
-        assert_eq!(expand_v4(compact_v4(v4)), v4);
+        assert_eq!(expand_v4([192, 0, 2, 7, 0x1a, 0xe1]), v4);
         let v6 = "[2001:db8::7]:1".parse().unwrap();
         assert_eq!(expand_v6(compact_v6(v6)), v6);
     }

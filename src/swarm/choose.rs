@@ -12,7 +12,9 @@
 //! twice as many peers as the walk finds; so a unit is as large as to hold half a leecher, and a
 //! walk for few of them finds more, and draws.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
 
 use super::map::grow::{Context, View};
 use super::map::memory::Table;
@@ -20,7 +22,7 @@ use super::map::shape::{LINE_SLOTS, WHOLE_SLOTS_MAX};
 use super::reach::is_public;
 use super::word::{self, IdLanes, Key, LANES_V4, Ticks, Word, id_lanes, peer_id};
 use crate::clock::Now;
-use crate::protocol::announce::{Peers, Role, compact_v4, compact_v6};
+use crate::protocol::announce::{Peers, Role, compact_v6};
 use crate::protocol::ids::PeerId;
 
 /// Most lines, or units of slots, that a walk visits. It takes so many only among peers that have
@@ -133,7 +135,7 @@ impl Iterator for Shuffle {
 fn lines<const LANES: usize>(
     table: &Table<'_, LANES>,
     rng: &mut fastrand::Rng,
-) -> impl Iterator<Item = usize> + Clone + use<LANES> {
+) -> impl Iterator<Item = usize> + use<LANES> {
     Shuffle::new(table.shape().total() / LINE_SLOTS, rng).map(|line| line * LINE_SLOTS)
 }
 
@@ -163,37 +165,22 @@ impl Hand {
         &mut self,
         table: &Table<'_, LANES>,
         slots: std::ops::Range<usize>,
-        filter: &Filter,
+        filter: word::Filter,
     ) {
         let mut count = self.count;
         for slot in slots {
             self.slots[count] = slot as u32; // overwritten by the next unless it counts
-            count += usize::from(filter.passes::<LANES>(table.state(slot)));
+            count += usize::from(filter.passes(table.state(slot)));
         }
         self.count = count;
     }
 }
 
-/// The test of a word, made once an announce so that none of its parts is a branch.
-struct Filter {
-    usable: word::Filter,
-    own_bits: u64,
-}
-
-impl Filter {
-    /// Whether the word alone lets the peer be of use. What its lanes say is asked later.
-    fn passes<const LANES: usize>(&self, word: Word) -> bool {
-        self.usable.passes(word) & (LANES > 0 || !word.has_bits(self.own_bits))
-    }
-}
-
 impl Taker<'_> {
-    fn filter(&self) -> Filter {
+    /// The test of a state word for a peer that may be of use. Who it is is asked later.
+    fn filter(&self) -> word::Filter {
         let states = if self.wants_leechers() { Word::LEECHERS } else { Word::LIVE };
-        Filter {
-            usable: self.ticks.ages(self.now).filter(states),
-            own_bits: self.own_key.map_or(0, |own| own.bits), // no word with a key has these zeros
-        }
+        self.ticks.ages(self.now).filter(states)
     }
 
     /// Puts a uniform sample of the usable peers into the list, as far as there is room.
@@ -227,7 +214,7 @@ impl Taker<'_> {
 
     fn read_whole<const LANES: usize>(&mut self, table: &Table<'_, LANES>) {
         let mut hand = Hand::new();
-        hand.pick(table, 0..table.shape().total(), &self.filter());
+        hand.pick(table, 0..table.shape().total(), self.filter());
         self.deal(table, &mut hand);
     }
 
@@ -235,24 +222,28 @@ impl Taker<'_> {
     fn walk<const LANES: usize>(
         &mut self,
         table: &Table<'_, LANES>,
-        mut lines: impl Iterator<Item = usize> + Clone,
+        mut lines: impl Iterator<Item = usize>,
     ) {
         let filter = self.filter();
-        let mut ahead = lines.clone();
-        ahead.by_ref().take(AHEAD).for_each(|slot| table.prefetch(slot, LINE_SLOTS));
+        let mut ahead = ArrayVec::<_, AHEAD>::new();
+        ahead.extend(lines.by_ref().take(AHEAD).inspect(|slot| table.prefetch(*slot, LINE_SLOTS)));
         let mut hand = Hand::new();
-        let mut are_left = true;
-        while are_left && !self.is_full() {
+        let (mut turn, mut left) = (0, ahead.len());
+        while left > 0 && !self.is_full() {
             let room = self.peers_max - self.peers.len();
-            let enough = room.clamp(HAND_MIN, HAND_MAX - LINE_SLOTS);
-            while hand.count < enough && are_left {
-                if let Some(slot) = ahead.next() {
-                    table.prefetch(slot, LINE_SLOTS);
-                }
+            // One more than there is room for, since who asks may be among them.
+            let enough = (room + 1).clamp(HAND_MIN, HAND_MAX - LINE_SLOTS);
+            while hand.count < enough && left > 0 {
+                let slot = ahead[turn];
                 match lines.next() {
-                    Some(slot) => hand.pick(table, slot..slot + LINE_SLOTS, &filter),
-                    None => are_left = false,
+                    Some(next) => {
+                        table.prefetch(next, LINE_SLOTS);
+                        ahead[turn] = next;
+                    }
+                    None => left -= 1,
                 }
+                hand.pick(table, slot..slot + LINE_SLOTS, filter);
+                turn = if turn + 1 < ahead.len() { turn + 1 } else { 0 };
             }
             self.deal(table, &mut hand);
         }
@@ -266,22 +257,28 @@ impl Taker<'_> {
         }
         let stride = STRIDES[self.rng.usize(..STRIDES.len())] as usize % count;
         let start = self.rng.usize(..count);
-        let order = std::iter::successors(Some(start), |at| {
-            let next = at + stride;
-            Some(if next < count { next } else { next - count })
-        });
-        let slots = order.map(|at| hand.slots[at] as usize).take(count);
+        let next = |at: usize| if at + stride < count { at + stride } else { at + stride - count };
+        let slots = &hand.slots[..count];
+        let mut room = self.peers_max - self.peers.len();
         if self.reads_lanes::<LANES>() {
-            let room = self.peers_max - self.peers.len();
-            slots.clone().take(room).for_each(|slot| table.prefetch_lanes(slot));
+            let mut at = start;
+            for _ in 0..count.min(room) {
+                table.prefetch_lanes(slots[at] as usize);
+                at = next(at);
+            }
         }
-        for slot in slots {
-            if self.is_full() {
+        let mut at = start;
+        for _ in 0..count {
+            if room == 0 {
                 return;
             }
-            if self.is_wanted(table, slot) {
-                self.push(table, slot, table.state(slot));
+            let slot = slots[at] as usize;
+            let word = table.state(slot);
+            if self.is_wanted(table, slot, word) {
+                self.push(table, slot, word);
+                room -= 1;
             }
+            at = next(at);
         }
     }
 
@@ -422,8 +419,9 @@ impl Taker<'_> {
                     None => return,
                 }
             }
-            if filter.passes::<LANES>(table.state(slot)) && self.is_wanted(table, slot) {
-                let key = || Key::of(table.state(slot), table.key_lanes(slot));
+            let word = table.state(slot);
+            if filter.passes(word) && self.is_wanted(table, slot, word) {
+                let key = || Key::of(word, table.key_lanes(slot));
                 if within.is_none_or(|within| within(key().hash::<LANES>(cx.hasher))) {
                     found.slots[found.count] = (slot, within.is_some());
                     found.count += 1;
@@ -433,31 +431,34 @@ impl Taker<'_> {
         }
     }
 
-    /// Whether the lanes, too, say that a peer is not the one who asks, and it is of use to it.
-    fn is_wanted<const LANES: usize>(&self, table: &Table<'_, LANES>, slot: usize) -> bool {
-        let is_own_key = LANES > 0
-            && self.own_key.is_some_and(|own| {
-                table.state(slot).has_key(&own) && table.key_lanes(slot) == own.lanes
-            });
-        !is_own_key
-            && self.own_id.is_none_or(|own| table.id_lanes(slot) != own)
-            && (!self.public_only || is_public(address(table, slot, table.state(slot)).ip()))
+    /// Whether a usable peer is not the one who asks, and of use to it.
+    fn is_wanted<const LANES: usize>(
+        &self,
+        table: &Table<'_, LANES>,
+        slot: usize,
+        word: Word,
+    ) -> bool {
+        let has_key = |own: Key| word.has_key(&own) && table.key_lanes(slot) == own.lanes;
+        let is_own = self.own_key.is_some_and(has_key)
+            || self.own_id.is_some_and(|own| table.has_id(slot, &own));
+        !is_own && (!self.public_only || is_public(ip(table, slot, word)))
     }
 
     fn push<const LANES: usize>(&mut self, table: &Table<'_, LANES>, slot: usize, word: Word) {
         let id = self.with_ids.then(|| peer_id(table.id_lanes(slot)));
-        match address(table, slot, word) {
-            SocketAddr::V4(peer) => self.peers.push_compact(&compact_v4(peer), id),
-            SocketAddr::V6(peer) => self.peers.push_compact(&compact_v6(peer), id),
+        if LANES == LANES_V4 {
+            self.peers.push_v4(Key::compact_v4(word), id);
+        } else {
+            self.peers.push_v6(compact_v6(Key::peer_v6(word, table.key_lanes(slot))), id);
         }
     }
 }
 
-fn address<const LANES: usize>(table: &Table<'_, LANES>, slot: usize, word: Word) -> SocketAddr {
+fn ip<const LANES: usize>(table: &Table<'_, LANES>, slot: usize, word: Word) -> IpAddr {
     if LANES == LANES_V4 {
-        Key::peer_v4(word).into()
+        (*Key::peer_v4(word).ip()).into()
     } else {
-        Key::peer_v6(word, table.key_lanes(slot)).into()
+        (*Key::peer_v6(word, table.key_lanes(slot)).ip()).into()
     }
 }
 

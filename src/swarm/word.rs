@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::clock::Now;
-use crate::protocol::announce::Role;
+use crate::protocol::announce::{PEER_V4_LEN, Role};
 use crate::protocol::ids::PeerId;
 
 /// Lanes of an IPv4 key beside the state word.
@@ -178,6 +178,12 @@ impl Key {
         }
     }
 
+    /// The IPv4 peer in a state word, in compact form: its upper bytes, as they stand there.
+    pub fn compact_v4(word: Word) -> [u8; PEER_V4_LEN] {
+        let [compact @ .., _, _] = word.0.to_be_bytes();
+        compact
+    }
+
     /// The IPv4 peer in a state word.
     pub fn peer_v4(word: Word) -> SocketAddrV4 {
         SocketAddrV4::new(((word.0 >> 32) as u32).into(), (word.0 >> 16) as u16)
@@ -208,7 +214,8 @@ impl Key {
 }
 
 /// A peer id as it stands in its lanes: 7, 7 and 6 bytes above a set lowest bit, since a lane that
-/// was written is never 0.
+/// was written is never 0. Its last bytes come first: they tell two ids apart, whose first ones are
+/// the same for all who use one client.
 pub type IdLanes = [u64; LANES_ID];
 
 /// The lanes of a peer id.
@@ -218,15 +225,15 @@ pub fn id_lanes(peer_id: &PeerId) -> IdLanes {
         bytes[..to - from].copy_from_slice(&peer_id.0[from..to]);
         u64::from_be_bytes(bytes) | 1
     };
-    [part(0, 7), part(7, 14), part(14, 20)]
+    [part(13, 20), part(6, 13), part(0, 6)]
 }
 
 /// The peer id in its lanes.
 pub fn peer_id(lanes: IdLanes) -> PeerId {
     let mut id = [0; 20];
-    id[..7].copy_from_slice(&lanes[0].to_be_bytes()[..7]);
-    id[7..14].copy_from_slice(&lanes[1].to_be_bytes()[..7]);
-    id[14..].copy_from_slice(&lanes[2].to_be_bytes()[..6]);
+    id[13..].copy_from_slice(&lanes[0].to_be_bytes()[..7]);
+    id[6..13].copy_from_slice(&lanes[1].to_be_bytes()[..7]);
+    id[..6].copy_from_slice(&lanes[2].to_be_bytes()[..6]);
     PeerId(id)
 }
 
@@ -368,6 +375,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::announce::expand_v4;
 
     proptest! {
         #[test]
@@ -381,6 +389,7 @@ mod tests {
             let peer = SocketAddrV4::new((ip as u32).into(), port);
             let word = Word::live(&Key::new(peer.into()), tick, Role::Seeder, false);
             prop_assert_eq!(Key::peer_v4(word), peer);
+            prop_assert_eq!(expand_v4(Key::compact_v4(word)), peer);
             prop_assert_eq!(word.tick(), tick);
         }
 

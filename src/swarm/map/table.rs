@@ -165,6 +165,13 @@ impl<const LANES: usize> Table<'_, LANES> {
         if self.shape().has_ids { [lane(0), lane(1), lane(2)] } else { [0; LANES_ID] }
     }
 
+    /// Whether a slot has this peer id; never where ids are not kept.
+    pub fn has_id(&self, slot: usize, id: &IdLanes) -> bool {
+        // Relaxed: as in `key_lanes`.
+        let lane = |lane: usize| self.word(slot, 1 + LANES + lane).load(Ordering::Relaxed);
+        self.shape().has_ids && (0..LANES_ID).all(|at| lane(at) == id[at])
+    }
+
     /// The slots that a hash is looked for in, in order.
     fn search(&self, hash: u64) -> impl Iterator<Item = usize> + use<LANES> {
         let shape = self.shape();
@@ -305,7 +312,7 @@ impl<const LANES: usize> Table<'_, LANES> {
         if !word.is_live() {
             return Mine::Passed;
         }
-        if self.id_lanes(slot) == id {
+        if self.has_id(slot, &id) {
             return self.renew(slot, word, visit);
         }
         if swap(self.word(slot, 0), word, word.gone()) {
@@ -345,7 +352,7 @@ impl<const LANES: usize> Table<'_, LANES> {
                 if !word.is_live() {
                     break;
                 }
-                if id.is_some_and(|id| self.id_lanes(slot) != *id) {
+                if id.is_some_and(|id| !self.has_id(slot, id)) {
                     return Ok(None);
                 }
                 if swap(self.word(slot, 0), word, word.gone()) {
