@@ -75,8 +75,7 @@ impl Shape {
         (((hash >> 32) * self.segments as u64) >> 32) as usize
     }
 
-    /// Where in its segment the search for a hash begins. Small tables are searched from their
-    /// first slot.
+    /// Where in its segment the search for a hash begins.
     pub const fn start(self, hash: u64) -> usize {
         (((hash & 0xffff_ffff) * self.slots as u64) >> 32) as usize
     }
