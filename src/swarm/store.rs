@@ -3,7 +3,7 @@
 //! The map is spread over many small ones by a keyed hash of the info hash, so that a step of the
 //! sweep has a part to itself, and a map that grows is a small one.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -415,7 +415,9 @@ impl Swarms {
 
     /// Where a swarm is, and under which tag. Different bits of the hash say so.
     fn part(&self, info_hash: &InfoHash) -> (&Index<Members>, u16) {
-        let hash = self.hasher.hash_one(info_hash);
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(&info_hash.0); // all of one length, which so need not be hashed as well
+        let hash = hasher.finish();
         (&self.parts[hash as usize % PARTS], (hash >> 48) as u16)
     }
 

@@ -218,6 +218,11 @@ impl<'g, T> Table<'g, T> {
         prefetch(self.word(at));
     }
 
+    /// Asks for what making an entry reads first.
+    pub fn prefetch_front(self) {
+        prefetch(self.front());
+    }
+
     fn front(self) -> &'g Front {
         // Safety: every table begins with one, and lives as long as the guard.
         unsafe { &*untagged(self.head).cast() }

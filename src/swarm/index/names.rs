@@ -150,7 +150,10 @@ impl<'g, T> Aim<'g, T> {
     pub fn follow(&self, guard: &'g Guard<'_>) -> Option<&'g T> {
         let links = nearest(self.table, self.tag).take(LINKS_MIN);
         let mut links = links.map(|at| self.table.link(at, guard));
-        let link = links.find(|link| link.tag() == self.tag)?;
+        let Some(link) = links.find(|link| link.tag() == self.tag) else {
+            self.table.prefetch_front(); // an entry is about to be made, most likely
+            return None;
+        };
         link.prefetch();
         link.entry()
     }
