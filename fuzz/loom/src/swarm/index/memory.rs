@@ -121,6 +121,9 @@ impl<'g, T> Table<'g, T> {
     }
 
     pub fn prefetch(self, _: usize) {}
+
+    /// As there; does nothing.
+    pub fn prefetch_front(self) {}
 }
 
 pub struct Fresh<T>(Box<Head<T>>);
