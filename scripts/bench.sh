@@ -94,7 +94,7 @@ ratio() {
   paste -d' ' "$work/$1" "$work/$2" | awk '{ print $1 / $2 }' | sort -g | awk '
     { v[NR] = $1 }
     function at(share, place) { place = 1 + (NR - 1) * share; low = int(place); return v[low] + (place - low) * (v[low < NR ? low + 1 : low] - v[low]) }
-    END { printf "%.2f | %.2f to %.2f", at(0.5), at(0.25), at(0.75) }'
+    END { printf "%.3f | %.3f to %.3f", at(0.5), at(0.25), at(0.75) }'
 }
 # turned N WORD...: the words, from the one at place N on.
 turned() { local by=$(($1 % ($# - 1))); shift; echo "${@:by + 1}" "${@:1:by}"; }
