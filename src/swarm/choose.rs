@@ -12,10 +12,11 @@
 //! twice as many peers as the walk finds; so a unit is as large as to hold half a leecher, and a
 //! walk for few of them finds more, and draws.
 
+mod order;
+
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
-
+use self::order::{Ahead, Shuffle};
 use super::map::grow::{Context, View};
 use super::map::memory::Table;
 use super::map::shape::{LINE_SLOTS, WHOLE_SLOTS_MAX};
@@ -25,11 +26,8 @@ use crate::clock::Now;
 use crate::protocol::announce::{Peers, Role, compact_v6};
 use crate::protocol::ids::PeerId;
 
-/// Most lines, or units of slots, that a walk visits. It takes so many only among peers that have
-/// expired and were not swept yet, or for leechers rarer than one in a segment.
-const VISITS_MAX: usize = 65_536;
-/// Lines that are asked from memory ahead of those that are read.
-const AHEAD: usize = 8;
+/// Lines that are asked from memory while other announces are answered.
+const FORESEEN: usize = 8;
 /// Peers that are dealt out at once, at most, and so many more as a line may hold.
 const HAND_MAX: usize = WHOLE_SLOTS_MAX + LINE_SLOTS;
 /// Peers from whom some are dealt at least, if there are as many. Fewer would tell a crowded line.
@@ -37,8 +35,8 @@ const HAND_MIN: usize = 32;
 /// Strides for dealing out: primes above the number of peers, and so without a common divisor with
 /// whatever number there are.
 const STRIDES: [u32; 64] = primes_above(HAND_MAX as u32);
-/// Slots for one leecher, from which on they are found by their marks.
-const RARE: usize = 8;
+/// Slots for one leecher, from which on they are found by their marks: every second line has none.
+const RARE: usize = 16;
 /// Peers that a walk over marks, or over two tables, finds before it draws from them, if there are
 /// as many: enough for it hardly to matter who comes in company.
 const FOUND_MIN: usize = 64;
@@ -79,58 +77,6 @@ impl Found {
     }
 }
 
-/// The numbers below another in a random order, each once; the first [`VISITS_MAX`] of them.
-///
-/// A permutation of as many as the next power of two, of which those that are too large are passed
-/// over: what goes through it is multiplied and folded twice, which can each be undone. A stride
-/// would take fewer steps, but there are too few of them: a line behind crowded ones by most
-/// strides would be met less often by one part in fifty.
-#[derive(Clone)]
-struct Shuffle {
-    below: usize,
-    mask: usize,
-    fold: u32,
-    factors: [usize; 2],
-    offset: usize,
-    next: usize,
-    left: usize,
-}
-
-impl Shuffle {
-    fn new(below: usize, rng: &mut fastrand::Rng) -> Shuffle {
-        let size = below.next_power_of_two();
-        let (chance, offset) = (rng.u64(..), rng.u64(..) as usize);
-        Shuffle {
-            below,
-            mask: size - 1,
-            fold: size.ilog2().div_ceil(2),
-            factors: [chance as u32 as usize | 1, (chance >> 32) as usize | 1],
-            offset,
-            next: 0,
-            left: below.min(VISITS_MAX),
-        }
-    }
-}
-
-impl Iterator for Shuffle {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        loop {
-            let mut number = self.next.wrapping_add(self.offset) & self.mask;
-            self.next += 1;
-            for factor in self.factors {
-                number = number.wrapping_mul(factor) & self.mask;
-                number ^= number >> self.fold;
-            }
-            if number < self.below {
-                return Some(number);
-            }
-        }
-    }
-}
-
 /// The lines of a table by their first slots, in a random order.
 fn lines<const LANES: usize>(
     table: &Table<'_, LANES>,
@@ -145,7 +91,7 @@ pub fn prefetch<const LANES: usize>(table: &Table<'_, LANES>, mut rng: fastrand:
     if total <= WHOLE_SLOTS_MAX {
         table.prefetch(0, total);
     } else {
-        lines(table, &mut rng).take(AHEAD).for_each(|slot| table.prefetch(slot, LINE_SLOTS));
+        lines(table, &mut rng).take(FORESEEN).for_each(|slot| table.prefetch(slot, LINE_SLOTS));
     }
 }
 
@@ -222,28 +168,19 @@ impl Taker<'_> {
     fn walk<const LANES: usize>(
         &mut self,
         table: &Table<'_, LANES>,
-        mut lines: impl Iterator<Item = usize>,
+        lines: impl Iterator<Item = usize>,
     ) {
         let filter = self.filter();
-        let mut ahead = ArrayVec::<_, AHEAD>::new();
-        ahead.extend(lines.by_ref().take(AHEAD).inspect(|slot| table.prefetch(*slot, LINE_SLOTS)));
+        let mut lines = Ahead::new(lines, |slot| table.prefetch(slot, LINE_SLOTS)).peekable();
         let mut hand = Hand::new();
-        let (mut turn, mut left) = (0, ahead.len());
-        while left > 0 && !self.is_full() {
+        while !self.is_full() && lines.peek().is_some() {
             let room = self.peers_max - self.peers.len();
             // One more than there is room for, since who asks may be among them.
             let enough = (room + 1).clamp(HAND_MIN, HAND_MAX - LINE_SLOTS);
-            while hand.count < enough && left > 0 {
-                let slot = ahead[turn];
-                match lines.next() {
-                    Some(next) => {
-                        table.prefetch(next, LINE_SLOTS);
-                        ahead[turn] = next;
-                    }
-                    None => left -= 1,
-                }
+            while hand.count < enough
+                && let Some(slot) = lines.next()
+            {
                 hand.pick(table, slot..slot + LINE_SLOTS, filter);
-                turn = if turn + 1 < ahead.len() { turn + 1 } else { 0 };
             }
             self.deal(table, &mut hand);
         }
@@ -313,8 +250,14 @@ impl Taker<'_> {
     ) {
         let units = view.main.shape().total() / unit;
         let mut found = Found::new();
-        for place in Shuffle::new(units, self.rng) {
-            self.look(cx, view, place * unit, unit, &mut found);
+        let units = Shuffle::new(units, self.rng).map(|place| place * unit);
+        let ask = |slot| {
+            if let Some(marked) = view.main.next_leecher(slot, slot + unit) {
+                view.main.prefetch(marked, 1);
+            }
+        };
+        for slot in Ahead::new(units, ask) {
+            self.look(cx, view, slot, unit, &mut found);
             if self.is_done(&mut found, view) {
                 break;
             }
