@@ -171,15 +171,18 @@ impl Taker<'_> {
         lines: impl Iterator<Item = usize>,
     ) {
         let filter = self.filter();
-        let mut lines = Ahead::new(lines, |slot| table.prefetch(slot, LINE_SLOTS)).peekable();
+        let mut lines = Ahead::new(lines, |slot| table.prefetch(slot, LINE_SLOTS));
         let mut hand = Hand::new();
-        while !self.is_full() && lines.peek().is_some() {
+        let mut is_over = false;
+        while !is_over && !self.is_full() {
             let room = self.peers_max - self.peers.len();
             // One more than there is room for, since who asks may be among them.
             let enough = (room + 1).clamp(HAND_MIN, HAND_MAX - LINE_SLOTS);
-            while hand.count < enough
-                && let Some(slot) = lines.next()
-            {
+            while hand.count < enough {
+                let Some(slot) = lines.next() else {
+                    is_over = true;
+                    break;
+                };
                 hand.pick(table, slot..slot + LINE_SLOTS, filter);
             }
             self.deal(table, &mut hand);

@@ -1,7 +1,5 @@
 //! In which order slots are looked at, and how their memory is asked for ahead of that.
 
-use arrayvec::ArrayVec;
-
 /// Most lines, or units of slots, that a walk visits. It takes so many only among peers that have
 /// expired and were not swept yet, or for leechers rarer than one in a segment.
 const VISITS_MAX: usize = 65_536;
@@ -65,18 +63,28 @@ impl Iterator for Shuffle {
 pub struct Ahead<I, A> {
     slots: I,
     ask: A,
-    asked: ArrayVec<usize, AHEAD>,
-    next: usize,
-    left: usize,
+    asked: [usize; AHEAD],
+    /// How many were asked for, and how many of those told.
+    count: usize,
+    told: usize,
 }
 
 impl<I: Iterator<Item = usize>, A: FnMut(usize)> Ahead<I, A> {
     /// Tells `slots` in their order; `ask` is called for each some steps before.
-    pub fn new(mut slots: I, mut ask: A) -> Ahead<I, A> {
-        let mut asked = ArrayVec::new();
-        asked.extend(slots.by_ref().take(AHEAD).inspect(|slot| ask(*slot)));
-        let left = asked.len();
-        Ahead { slots, ask, asked, next: 0, left }
+    pub fn new(slots: I, ask: A) -> Ahead<I, A> {
+        let mut ahead = Ahead { slots, ask, asked: [0; AHEAD], count: 0, told: 0 };
+        for _ in 0..AHEAD {
+            ahead.ask_next();
+        }
+        ahead
+    }
+
+    fn ask_next(&mut self) {
+        if let Some(slot) = self.slots.next() {
+            (self.ask)(slot);
+            self.asked[self.count % AHEAD] = slot;
+            self.count += 1;
+        }
     }
 }
 
@@ -84,18 +92,9 @@ impl<I: Iterator<Item = usize>, A: FnMut(usize)> Iterator for Ahead<I, A> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if self.left == 0 {
-            return None;
-        }
-        let slot = self.asked[self.next];
-        match self.slots.next() {
-            Some(later) => {
-                (self.ask)(later);
-                self.asked[self.next] = later;
-            }
-            None => self.left -= 1,
-        }
-        self.next = if self.next + 1 < self.asked.len() { self.next + 1 } else { 0 };
+        let slot = (self.told < self.count).then(|| self.asked[self.told % AHEAD])?;
+        self.told += 1;
+        self.ask_next();
         Some(slot)
     }
 }
