@@ -254,6 +254,7 @@ impl Taker<'_> {
         let units = view.main.shape().total() / unit;
         let mut found = Found::new();
         let units = Shuffle::new(units, self.rng).map(|place| place * unit);
+        // A unit has one mostly. Those that are still in an old table come unasked.
         let ask = |slot| {
             if let Some(marked) = view.main.next_leecher(slot, slot + unit) {
                 view.main.prefetch(marked, 1);

@@ -64,8 +64,9 @@ pub struct Ahead<I, A> {
     slots: I,
     ask: A,
     asked: [usize; AHEAD],
-    /// How many were asked for, and how many of those told.
+    /// How many were asked for.
     count: usize,
+    /// How many of those were told.
     told: usize,
 }
 
@@ -119,6 +120,14 @@ mod tests {
                 firsts.insert(numbers[0]);
             }
             assert!(firsts.len() >= below.min(100) * 3 / 4, "{} of {below}", firsts.len());
+        }
+    }
+
+    #[test]
+    fn shuffle_ends_after_the_most_visits_there_may_be() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for below in [VISITS_MAX - 1, VISITS_MAX, VISITS_MAX + 1, 4 * VISITS_MAX + 1] {
+            assert_eq!(Shuffle::new(below, &mut rng).count(), below.min(VISITS_MAX));
         }
     }
 
