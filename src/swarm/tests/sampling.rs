@@ -72,12 +72,15 @@ fn each_peer_is_given_equally_often_whatever_its_role_and_among_the_departed() {
 
 #[test]
 fn each_of_a_few_leechers_is_given_equally_often() {
-    let (seeders, leechers) = (scaled(20_000, 60), scaled(400, 12));
-    let mut bench = Bench::with(&config::Swarm { peer_ids: false, ..Default::default() });
-    bench.fill(0..leechers, |number| v4(number, Role::Leecher));
-    bench.fill(leechers..leechers + seeders, |number| v4(number, Role::Seeder));
-    let asker = v4(leechers, Role::Seeder);
-    check_shares(&mut bench, &asker, leechers, 5, scaled(20_000, 200));
+    // One in fifty, and as many as are just found by their marks: one in eighteen slots.
+    for seeders in [20_000, 3_600] {
+        let (seeders, leechers) = (scaled(seeders, 60), scaled(400, 12));
+        let mut bench = Bench::with(&config::Swarm { peer_ids: false, ..Default::default() });
+        bench.fill(0..leechers, |number| v4(number, Role::Leecher));
+        bench.fill(leechers..leechers + seeders, |number| v4(number, Role::Seeder));
+        let asker = v4(leechers, Role::Seeder);
+        check_shares(&mut bench, &asker, leechers, 5, scaled(20_000, 200));
+    }
 }
 
 #[test]
